@@ -1,0 +1,118 @@
+package wire
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/gorilla/websocket"
+)
+
+// DialOptions configure Dial. The zero value is the default.
+type DialOptions struct {
+	Limits
+	Header http.Header // sent with the handshake
+	TLS    *tls.Config // for wss; nil means the system's roots
+}
+
+// A HandshakeError is the answer of an HTTP server that did not switch to the
+// WebSocket protocol.
+type HandshakeError struct {
+	Status   string // "404 Not Found"
+	Code     int    // 404
+	Type     string // media type of the body
+	Location string // where a redirect points
+	Body     string // its beginning, at most 1,024 bytes
+}
+
+func (e *HandshakeError) Error() string {
+	return fmt.Sprintf("wire: the server answered %s instead of switching to WebSocket", e.Status)
+}
+
+// writeBuffers are lent to sockets while they write one frame, so that a thousand
+// idle ones have none.
+var writeBuffers sync.Pool
+
+const writeBufferSize = 4 << 10
+
+// Dial opens a WebSocket at a ws or wss URL; proxies of the environment are used.
+// ctx bounds the dialing only.
+func Dial(ctx context.Context, url string, opts DialOptions) (*Socket, error) {
+	s, err := dial(ctx, url, opts)
+	if err != nil && opts.Deflate >= 0 && strings.Contains(err.Error(), "invalid compression negotiation") {
+		// The server insists on compressing with memory of earlier messages, which
+		// was not offered and which the library cannot read.
+		opts.Deflate = -1
+		s, err = dial(ctx, url, opts)
+	}
+	return s, err
+}
+
+func dial(ctx context.Context, url string, opts DialOptions) (*Socket, error) {
+	limits := opts.withDefaults()
+	var conn atomic.Pointer[cork]
+	d := websocket.Dialer{
+		Proxy: http.ProxyFromEnvironment,
+		NetDialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			var d net.Dialer
+			c, err := d.DialContext(ctx, network, addr)
+			if err != nil {
+				return nil, err
+			}
+			conn.Store(&cork{Conn: c})
+			return conn.Load(), ctx.Err()
+		},
+		TLSClientConfig:   opts.TLS,
+		ReadBufferSize:    limits.ReadBuffer,
+		WriteBufferSize:   writeBufferSize,
+		WriteBufferPool:   &writeBuffers,
+		EnableCompression: limits.Deflate >= 0,
+	}
+	// The library waits for the server's answer without looking at ctx.
+	stop := context.AfterFunc(ctx, func() {
+		if c := conn.Load(); c != nil {
+			c.Conn.Close()
+		}
+	})
+	ws, resp, err := d.DialContext(ctx, url, opts.Header)
+	if !stop() && err == nil {
+		err = context.Cause(ctx)
+	}
+	if err != nil {
+		if c := conn.Load(); c != nil {
+			c.Conn.Close()
+		}
+		return nil, dialError(ctx, err, resp)
+	}
+	return newSocket(ws, conn.Load(), limits), nil
+}
+
+func dialError(ctx context.Context, err error, resp *http.Response) error {
+	if _, bounded := ctx.Deadline(); bounded && errors.Is(err, os.ErrDeadlineExceeded) {
+		<-ctx.Done() // the socket has the same deadline and was a moment earlier
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if !errors.Is(err, websocket.ErrBadHandshake) || resp == nil {
+		return err
+	}
+	body, _ := io.ReadAll(resp.Body)
+	kind, _, _ := strings.Cut(resp.Header.Get("Content-Type"), ";")
+	return &HandshakeError{
+		Status:   cmp.Or(resp.Status, http.StatusText(resp.StatusCode)),
+		Code:     resp.StatusCode,
+		Type:     strings.TrimSpace(kind),
+		Location: resp.Header.Get("Location"),
+		Body:     string(body),
+	}
+}

@@ -1,0 +1,237 @@
+package wire
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unicode/utf8"
+
+	"github.com/gorilla/websocket"
+)
+
+// linger is how long Close waits for queued frames to go out and for the other
+// side's farewell. A round trip around the world takes a third of it.
+const linger = time.Second
+
+// Socket is a Transport over a WebSocket. Binary frames are skipped.
+type Socket struct {
+	ws     *websocket.Conn
+	conn   *cork
+	limits Limits
+	queue  *queue
+
+	reading sync.Mutex // held during Read; guards the next two
+	buf     []byte     // lent to the reader
+	ended   error      // what Read returns from now on
+
+	mu    sync.Mutex // guards cause; a leaf
+	cause error      // the first failure of the writer
+
+	closing   atomic.Bool
+	closeOnce sync.Once
+	farewell  []byte        // the close frame's payload; set before the queue is closed
+	written   chan struct{} // closed when the writer has ended
+}
+
+func newSocket(ws *websocket.Conn, conn *cork, limits Limits) *Socket {
+	s := &Socket{
+		ws: ws, conn: conn, limits: limits,
+		queue:   newQueue(limits.Queue),
+		written: make(chan struct{}),
+	}
+	ws.SetReadLimit(limits.Message)
+	go s.write()
+	return s
+}
+
+// RemoteAddr returns the address of the other end of the socket.
+func (s *Socket) RemoteAddr() net.Addr { return s.conn.RemoteAddr() }
+
+// Read implements Transport.
+func (s *Socket) Read() ([]byte, error) {
+	s.reading.Lock()
+	defer s.reading.Unlock()
+	for s.ended == nil {
+		frame, err := s.next()
+		if err != nil {
+			s.end(err)
+			break
+		}
+		if frame != nil && !s.closing.Load() {
+			return frame, nil
+		}
+	}
+	return nil, s.ended
+}
+
+// next reads one frame into the buffer; nil means a binary frame.
+func (s *Socket) next() ([]byte, error) {
+	kind, r, err := s.ws.NextReader()
+	if err != nil {
+		return nil, err
+	}
+	if kind != websocket.TextMessage {
+		return nil, nil
+	}
+	// A burst's largest frame is forgotten once smaller ones follow.
+	const usual = 1 << 20
+	if cap(s.buf) > usual || s.buf == nil {
+		s.buf = make([]byte, 0, 4<<10)
+	}
+	buf := s.buf[:0]
+	for {
+		n, err := r.Read(buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+n]
+		if int64(len(buf)) > s.limits.Message {
+			// The library counts what came over the network; this is what it
+			// became when decompressed.
+			s.sendClose(CodeTooBig, "message too big")
+			return nil, websocket.ErrReadLimit
+		}
+		if err == io.EOF {
+			s.buf = buf
+			return buf, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		if len(buf) == cap(buf) {
+			grown := make([]byte, len(buf), 2*cap(buf))
+			copy(grown, buf)
+			buf = grown
+		}
+	}
+}
+
+// end fixes what Read returns from now on, and stops the writers.
+func (s *Socket) end(err error) {
+	s.mu.Lock()
+	cause := s.cause
+	s.mu.Unlock()
+	var closed *websocket.CloseError
+	switch {
+	case s.closing.Load():
+		s.ended = ErrClosed
+	case errors.As(err, &closed):
+		s.ended = &CloseError{Code: closed.Code, Text: closed.Text}
+		if closed.Code == CodeDropped {
+			s.ended = &CloseError{Code: CodeDropped}
+		}
+	case errors.Is(err, websocket.ErrReadLimit):
+		s.ended = &TooBigError{Limit: s.limits.Message}
+	case cause != nil:
+		s.ended = cause
+	default:
+		s.ended = err
+	}
+	s.queue.close(s.ended)
+}
+
+// Write implements Transport.
+func (s *Socket) Write(ctx context.Context, frame []byte, urgent bool) error {
+	return s.queue.put(ctx, frame, urgent)
+}
+
+// write is the goroutine that empties the queue into the socket.
+func (s *Socket) write() {
+	defer close(s.written)
+	var urgent, normal batch
+	for closed := false; !closed; {
+		<-s.queue.wake
+		closed = s.queue.take(&urgent, &normal)
+		s.conn.hold()
+		err := urgent.each(s.writeFrame)
+		if err == nil {
+			err = normal.each(s.writeFrame)
+		}
+		if closed && s.farewell != nil {
+			s.ws.WriteControl(websocket.CloseMessage, s.farewell, time.Now().Add(linger))
+		}
+		if e := s.conn.release(); err == nil {
+			err = e
+		}
+		if err != nil {
+			s.fail(err)
+			return
+		}
+		urgent.reset(s.limits.Queue)
+		normal.reset(s.limits.Queue)
+	}
+}
+
+func (s *Socket) writeFrame(frame []byte) error {
+	s.ws.EnableWriteCompression(s.limits.Deflate >= 0 && len(frame) >= s.limits.Deflate)
+	return s.ws.WriteMessage(websocket.TextMessage, frame)
+}
+
+// fail ends the transport because of a write. The reader notices, since the
+// connection is closed under it, and gives this error as its own.
+func (s *Socket) fail(err error) {
+	if errors.Is(err, websocket.ErrCloseSent) {
+		return // the other side's close frame was answered: the reader knows
+	}
+	s.mu.Lock()
+	s.cause = err
+	s.mu.Unlock()
+	s.queue.close(err)
+	s.conn.Close()
+}
+
+// Close implements Transport.
+func (s *Socket) Close(code int, text string) error {
+	s.closeOnce.Do(func() {
+		s.closing.Store(true)
+		if code == CodeDrop {
+			s.conn.Close()
+			s.queue.close(ErrClosed)
+			<-s.written
+			return
+		}
+		s.conn.expire(time.Now().Add(linger))
+		s.farewell = farewell(code, text)
+		s.queue.close(ErrClosed)
+		<-s.written
+		s.drain()
+		s.conn.Close()
+	})
+	return nil
+}
+
+// drain reads until the other side has said farewell, or the deadline. To close a
+// socket with unread input would reset it, and the other side could lose what it
+// was sent last.
+func (s *Socket) drain() {
+	s.reading.Lock() // a reader that is at it discards, until the same end
+	defer s.reading.Unlock()
+	for s.ended == nil {
+		if _, _, err := s.ws.NextReader(); err != nil {
+			s.end(err)
+		}
+	}
+	if _, ok := s.ended.(*TooBigError); ok {
+		io.Copy(io.Discard, s.conn.Conn)
+	}
+}
+
+// sendClose writes a close frame on behalf of the reader.
+func (s *Socket) sendClose(code int, text string) {
+	s.ws.WriteControl(websocket.CloseMessage, farewell(code, text), time.Now().Add(linger))
+}
+
+// farewell returns the payload of a close frame; the text is cut to the 123 bytes
+// that it may have.
+func farewell(code int, text string) []byte {
+	const most = 123
+	if len(text) > most {
+		n := most
+		for n > 0 && !utf8.RuneStart(text[n]) {
+			n--
+		}
+		text = text[:n]
+	}
+	return websocket.FormatCloseMessage(code, text)
+}
