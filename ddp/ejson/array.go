@@ -1,0 +1,141 @@
+package ejson
+
+import (
+	"iter"
+	"strconv"
+)
+
+// Array is an immutable list of values. The zero Array is empty.
+type Array struct{ s string }
+
+// MakeArray returns a list of Go values. It panics on one that is not an EJSON
+// value; use [ValueOf] for values that come from outside.
+func MakeArray(xs ...any) Array {
+	var w writer
+	tag, err := w.list(xs, 1)
+	if err != nil || tag != tagList {
+		panic(err)
+	}
+	return Array{freeze(w.buf)}
+}
+
+// ArrayOf returns a list of values. Missing becomes null.
+func ArrayOf(vs ...Value) Array {
+	size := 0
+	for _, v := range vs {
+		size += sizeOf(v)
+	}
+	w := writer{buf: make([]byte, 0, runSize(len(vs), size))}
+	f := w.open()
+	for _, v := range vs {
+		w.element(&f)
+		w.tag(w.value(v))
+	}
+	w.close(&f)
+	return Array{freeze(w.buf)}
+}
+
+// Len returns the number of elements.
+func (a Array) Len() int {
+	t := open(a.s)
+	return t.n
+}
+
+// At returns element i. It panics unless 0 <= i < Len.
+func (a Array) At(i int) Value {
+	t := open(a.s)
+	if uint(i) >= uint(t.n) {
+		panic("ejson: element " + strconv.Itoa(i) + " of a list of " + strconv.Itoa(t.n))
+	}
+	tag, lo, hi := t.element(i)
+	return view(a.s, tag, lo, hi)
+}
+
+// All yields the positions and elements. Nothing is copied.
+func (a Array) All() iter.Seq2[int, Value] {
+	return func(yield func(int, Value) bool) {
+		t := open(a.s)
+		for i := range t.n {
+			tag, lo, hi := t.element(i)
+			if !yield(i, view(a.s, tag, lo, hi)) {
+				return
+			}
+		}
+	}
+}
+
+// Builder makes documents field by field. The zero Builder is ready for use, and
+// is ready again after Reset. It must not be copied once used.
+type Builder struct {
+	w    writer
+	f    frame
+	done bool
+}
+
+// Reset forgets the fields, and keeps the memory.
+func (b *Builder) Reset() {
+	b.w.reset()
+	b.f, b.done = frame{}, false
+}
+
+// Add adds a field, or replaces the value of an earlier one of that name, which
+// keeps its place. Missing adds nothing. After Doc it begins anew.
+func (b *Builder) Add(name string, v Value) {
+	if b.done {
+		b.Reset()
+	}
+	if v.IsMissing() {
+		return
+	}
+	b.w.name(&b.f, name)
+	b.w.tag(b.w.value(v))
+}
+
+// Doc returns the document of the fields that were added.
+func (b *Builder) Doc() Doc {
+	if !b.done {
+		b.w.close(&b.f)
+		b.done = true
+	}
+	return Doc{string(b.w.buf)}
+}
+
+// ListBuilder makes lists element by element. The zero ListBuilder is ready for
+// use, and is ready again after Reset. It must not be copied once used.
+type ListBuilder struct {
+	w    writer
+	f    frame
+	done bool
+}
+
+// Reset forgets the elements, and keeps the memory.
+func (b *ListBuilder) Reset() {
+	b.w.reset()
+	b.f, b.done = frame{}, false
+}
+
+// Append adds an element. Missing becomes null. After Array it begins anew.
+func (b *ListBuilder) Append(v Value) {
+	if b.done {
+		b.Reset()
+	}
+	b.w.element(&b.f)
+	b.w.tag(b.w.value(v))
+}
+
+// Len returns the number of elements that were added since Reset.
+func (b *ListBuilder) Len() int {
+	if b.done {
+		return 0
+	}
+	return len(b.w.ents)
+}
+
+// Array returns the list of the elements that were added.
+func (b *ListBuilder) Array() Array {
+	if !b.done {
+		b.w.close(&b.f)
+		b.done = true
+	}
+	return Array{string(b.w.buf)}
+}

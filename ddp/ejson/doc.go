@@ -1,0 +1,2 @@
+// Package ejson holds the documents of the replica and their wire form.
+package ejson

@@ -1,0 +1,214 @@
+package ejson
+
+import (
+	"iter"
+	"strconv"
+	"strings"
+)
+
+// Doc is an immutable, ordered document. The zero Doc says that there is no
+// document; it reads as an empty one. A Doc is one string inside: comparing two
+// with == asks whether they have the same bytes, see [Doc.Equal].
+type Doc struct{ s string }
+
+// Field is one named value of a document.
+type Field struct {
+	Name  string
+	Value any
+}
+
+// Make returns a document of the given fields, in their order; of equal names
+// the last value counts. It panics on a value that is not an EJSON value; use
+// [From] for values that come from outside.
+func Make(fields ...Field) Doc {
+	var w writer
+	f := w.open()
+	for _, field := range fields {
+		w.name(&f, field.Name)
+		tag, err := w.any(field.Value, 1)
+		if err != nil {
+			panic(under(err, field.Name))
+		}
+		w.tag(tag)
+	}
+	w.close(&f)
+	return Doc{freeze(w.buf)}
+}
+
+// IsZero reports whether d is the zero Doc: no document. An empty document that
+// was made, parsed or emptied is not zero.
+func (d Doc) IsZero() bool { return d.s == "" }
+
+// Len returns the number of top-level fields.
+func (d Doc) Len() int {
+	t := open(d.s)
+	return t.n
+}
+
+// Size returns the number of bytes that d takes, in memory and on disk.
+func (d Doc) Size() int { return len(d.s) }
+
+// At returns field i, in document order. It panics unless 0 <= i < Len.
+func (d Doc) At(i int) (name string, v Value) {
+	t := open(d.s)
+	if uint(i) >= uint(t.n) {
+		panic("ejson: field " + strconv.Itoa(i) + " of a document of " + strconv.Itoa(t.n))
+	}
+	name, tag, lo, hi := t.field(i)
+	return name, view(d.s, tag, lo, hi)
+}
+
+// Fields yields the fields in document order. Nothing is copied.
+func (d Doc) Fields() iter.Seq2[string, Value] {
+	return func(yield func(string, Value) bool) {
+		t := open(d.s)
+		for i := range t.n {
+			name, tag, lo, hi := t.field(i)
+			if !yield(name, view(d.s, tag, lo, hi)) {
+				return
+			}
+		}
+	}
+}
+
+// All yields the fields in document order, as Go values: see [Value.Any].
+func (d Doc) All() iter.Seq2[string, any] {
+	return func(yield func(string, any) bool) {
+		for name, v := range d.Fields() {
+			if !yield(name, v.Any()) {
+				return
+			}
+		}
+	}
+}
+
+// Name is the name of a field, prepared to be looked up many times. The zero
+// Name is the name "".
+type Name struct {
+	s    string
+	want uint32 // its hash
+}
+
+// NameOf prepares a name. Dots have no meaning in it.
+func NameOf(field string) Name { return Name{field, hashName(field)} }
+
+// String returns the name.
+func (n Name) String() string { return n.s }
+
+// Lookup returns a top-level field, and Missing where there is none. It does not
+// allocate.
+func (d Doc) Lookup(n Name) Value {
+	s := d.s
+	last := len(s) - 1
+	if last < 0 {
+		return Value{}
+	}
+	c := int(s[last])
+	if c == wideMark || len(n.s) >= longName {
+		return d.lookupSlow(n)
+	}
+	at := last - 4*c
+	for p := at; p < last; p += 4 {
+		w := le32(s, p)
+		if (w^n.want)&hashMask != 0 {
+			continue
+		}
+		off := int(w&offsetMask) + 1
+		lo := off + int(s[off-1])
+		if lo-off != len(n.s) || s[off:lo] != n.s {
+			continue
+		}
+		hi := at
+		if p+4 < last {
+			hi = int(le32(s, p+4) & offsetMask)
+		}
+		return view(s, w>>tagShift&tagMask, lo, hi)
+	}
+	return Value{}
+}
+
+func (d Doc) lookupSlow(n Name) Value {
+	t := open(d.s)
+	if i := t.find(n); i >= 0 {
+		_, tag, lo, hi := t.field(i)
+		return view(d.s, tag, lo, hi)
+	}
+	return Value{}
+}
+
+// find returns the place of a field, or -1.
+func (t *table) find(n Name) int {
+	for i := range t.n {
+		e := t.entry(i)
+		if e.meta&hashMask == n.want {
+			if name, _ := nameAt(t.s, int(e.off)); name == n.s {
+				return i
+			}
+		}
+	}
+	return -1
+}
+
+// Field is Lookup of a name that is used once.
+func (d Doc) Field(name string) Value { return d.Lookup(NameOf(name)) }
+
+// Get returns the value at a dotted path; list positions count as names. ok
+// reports whether there is one.
+func (d Doc) Get(path string) (v any, ok bool) {
+	at := d.Path(path)
+	return at.Any(), !at.IsMissing()
+}
+
+// Path returns the value at a dotted path, and Missing where there is none; list
+// positions count as names.
+func (d Doc) Path(path string) Value {
+	v := d.Value()
+	for rest, more := path, true; more; {
+		var name string
+		name, rest, more = strings.Cut(rest, ".")
+		switch v.kind {
+		case Object:
+			v = v.Doc().Field(name)
+		case List:
+			i, ok := position(name)
+			if !ok || i >= v.Array().Len() {
+				return Value{}
+			}
+			v = v.Array().At(i)
+		default:
+			return Value{}
+		}
+	}
+	return v
+}
+
+// position reads a list position: digits, without a leading zero.
+func position(name string) (int, bool) {
+	if name == "" || len(name) > 9 || name[0] == '0' && len(name) > 1 {
+		return 0, false
+	}
+	n := 0
+	for _, c := range []byte(name) {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		n = 10*n + int(c-'0')
+	}
+	return n, true
+}
+
+var idName = NameOf("_id")
+
+// ID returns the _id field, and the zero ID where there is none, or one that
+// cannot be an id. A string id shares memory with d; see [ID.Clone].
+func (d Doc) ID() ID {
+	id, err := IDOf(d.Lookup(idName))
+	if err != nil {
+		return ID{}
+	}
+	return id
+}
+
+// Raw returns the bytes of d in the private format, for a file. They are
+// immutable and stay good, in every process that has the same [Format].
+func (d Doc) Raw() string { return d.s }
