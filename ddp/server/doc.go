@@ -1,0 +1,58 @@
+// Package server serves DDP. A [Server] is an http.Handler for WebSocket, and
+// takes any other [Transport] too; it speaks with Meteor's clients and with all
+// others. It knows no database: publications and methods are functions.
+//
+// # Order
+//
+// The messages of one client are handled one at a time, in the order in which
+// they came: the next begins when the handler of the one before has returned, or
+// has called Unblock (or, in a publication, Ready). Pings are answered at once.
+// Two clients never wait for each other.
+//
+// What a client is told keeps the order in which it was said: what a publication
+// adds before it is ready arrives before ready. After a method come the data that
+// it waited for ([Call.Fence], [Call.Wait]), then updated, then result.
+//
+// # Documents
+//
+// Where several subscriptions of a client hold the same document, the client has
+// the sum of them: for each top-level field the value of the subscription that
+// gave the field first. When that one leaves, the next value shows. Documents are
+// immutable and shared with whoever published them; a session keeps a reference
+// and about a hundred bytes for each that its client has.
+//
+// # Who waits, and who is cut off
+//
+// While a subscription is not ready, its publisher waits when more than a megabyte
+// lies unread, so that a set of any size goes out through little memory. After
+// that nobody waits for a client: a publisher may serve a thousand from one loop,
+// and one that sleeps must not hold up the others. What a client leaves unread is
+// kept up to Server.MaxQueue; then its session ends with [ErrSlow] and a line in
+// the log, and a client that comes back starts afresh. A publisher that would
+// rather wait calls [Publication.Drain]. One step of any size (the documents of a
+// subscription that ends, the difference at a change of user) is let through.
+//
+// A client that sends faster than it is served is slowed down by TCP.
+//
+// # Errors
+//
+// A client is told the *ddp.Error that a handler returns; any other error, and any
+// panic, becomes 500 "Internal server error", and the real one is logged: see
+// [Sanitize].
+//
+// # Differences from Meteor's server
+//
+// Numbers are lines of the behaviour sheet.
+//   - 135: a value of a $type that nobody registered is kept, not refused; where
+//     the parameters of a method cannot be decoded, the method gets an error.
+//   - 138: names are exact; toString is neither message, publication nor method.
+//   - 139: messages, subscriptions, calls and queues have limits.
+//   - 145: a method whose writes propagate late is answered with data, updated,
+//     result as well; Meteor sends the result first.
+//   - 152: a call that is sent again is answered from memory, and made once. An id
+//     that a client uses for another call (method, parameters or seed differ) is
+//     another call, as in Meteor. The last 4,096 calls are known.
+//   - 163: a publication that returns is ready; to stay unready it must not return.
+//   - 172: a sub with an empty id is refused as malformed.
+//   - 183: an Added of a document that the same subscription has replaces it.
+package server

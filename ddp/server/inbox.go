@@ -1,0 +1,212 @@
+package server
+
+import (
+	"errors"
+
+	"github.com/replicad/replicad/ddp"
+)
+
+// backlog is how many bytes of messages may wait for their turn. Beyond it the
+// reader stops, so that TCP slows the client down. It holds some twenty thousand
+// calls of ordinary size.
+const backlog = 4 << 20
+
+// inbox is what the reader queued and nobody has handled. It belongs to
+// Session.mu.
+type inbox struct {
+	items []item
+	bytes int
+	busy  bool          // somebody has the turn
+	room  chan struct{} // closed when the reader may go on; nil if it does not wait
+}
+
+// item is a message that waits for its turn.
+type item struct {
+	message ddp.Message // Sub, Unsub, Method, ErrorMessage; nil: see start
+	past    *past       // of a Method
+	start   PublishFunc // a universal publication that is to be run
+	size    int
+}
+
+// push appends an item and reports whether somebody must be given the turn.
+func (b *inbox) push(it item) (start bool) {
+	b.items = append(b.items, it)
+	b.bytes += it.size
+	start = !b.busy
+	b.busy = true
+	return start
+}
+
+// pop takes the first item; without one the turn is given up.
+func (b *inbox) pop() (it item, ok bool) {
+	if len(b.items) == 0 {
+		b.items = nil // it may have been long
+		b.busy = false
+		return item{}, false
+	}
+	it, b.items[0] = b.items[0], item{}
+	b.items = b.items[1:]
+	b.bytes -= it.size
+	if b.room != nil && b.bytes <= backlog/2 {
+		close(b.room)
+		b.room = nil
+	}
+	return it, true
+}
+
+// drop forgets all that waits.
+func (b *inbox) drop() {
+	b.items, b.bytes = nil, 0
+	if b.room != nil {
+		close(b.room)
+		b.room = nil
+	}
+}
+
+// receive handles a frame as far as that needs no turn. The frame is lent. An
+// error ends the session.
+func (s *Session) receive(frame []byte) error {
+	m, err := ddp.Decode(frame)
+	connected := s.ID() != ""
+	if err != nil {
+		s.complain(err, frame, connected)
+		return nil
+	}
+	if u, ok := m.(ddp.Unknown); ok && u.Type == "" {
+		s.send(ddp.Refuse(ddp.BadRequest, frame))
+		return nil
+	}
+	if c, ok := m.(ddp.Connect); ok {
+		if connected {
+			s.send(ddp.Refuse(ddp.AlreadyStarted, frame))
+		} else {
+			s.connect(c)
+		}
+		return nil
+	}
+	if !connected {
+		s.send(ddp.Refuse(ddp.ConnectFirst, frame))
+		return nil
+	}
+	switch m := m.(type) {
+	case ddp.Ping:
+		if s.version == "pre1" {
+			s.queue(item{message: ddp.Refuse(ddp.BadRequest, frame), size: len(frame)})
+		} else {
+			s.urgent(ddp.Pong(m))
+		}
+	case ddp.Pong:
+		if s.version == "pre1" {
+			s.queue(item{message: ddp.Refuse(ddp.BadRequest, frame), size: len(frame)})
+		}
+	case ddp.Disconnect:
+		return errLeft
+	case ddp.Method:
+		s.receiveMethod(m, len(frame))
+	case ddp.Sub:
+		if m.ID == "" {
+			s.queue(item{message: ddp.Refuse(ddp.MalformedSub, frame), size: len(frame)})
+			return nil
+		}
+		s.queue(item{message: m, size: len(frame)})
+	case ddp.Unsub:
+		s.queue(item{message: m, size: len(frame)})
+	default:
+		s.queue(item{message: ddp.Refuse(ddp.BadRequest, frame), size: len(frame)})
+	}
+	return nil
+}
+
+// complain answers a frame that is no proper message. What is a message of the
+// session, though a malformed one, is answered in its turn.
+func (s *Session) complain(err error, frame []byte, connected bool) {
+	var bad *ddp.MalformedError
+	if !errors.As(err, &bad) {
+		s.send(ddp.ErrorMessage{Reason: ddp.BadRequest})
+		return
+	}
+	switch {
+	case bad.Type == "":
+		s.send(bad.Answer())
+	case !connected:
+		s.send(ddp.Refuse(ddp.ConnectFirst, frame))
+	case bad.Type == "method" && bad.ID != "" && bad.Reason == ddp.ParseError:
+		// Better than an error that names no call and leaves it unanswered.
+		s.refuseCall(bad.ID, ddp.NumericError(400, ddp.ParseError))
+	default:
+		s.queue(item{message: bad.Answer(), size: len(frame)})
+	}
+}
+
+// receiveMethod queues a call, unless it is one that was made before, or one too
+// many.
+func (s *Session) receiveMethod(m ddp.Method, size int) {
+	s.mu.Lock()
+	sum := callSum(m)
+	if old := s.memory.find(m.ID, sum); old != nil {
+		// While the first is waiting or running its answer is still to come.
+		if old.answered {
+			s.sendLocked(ddp.Updated{Methods: []string{m.ID}})
+			s.out.frame(old.again)
+		}
+		s.mu.Unlock()
+		return
+	}
+	if s.calls >= s.server.maxCalls() {
+		s.mu.Unlock()
+		s.refuseCall(m.ID, &ddp.Error{Code: "too-many-requests", Reason: "Too many calls wait for their answer"})
+		return
+	}
+	s.calls++
+	past := s.memory.began(m.ID, sum)
+	s.mu.Unlock()
+	s.queue(item{message: m, past: past, size: size})
+}
+
+// refuseCall answers a call that is not made.
+func (s *Session) refuseCall(id string, err *ddp.Error) {
+	s.mu.Lock()
+	s.sendLocked(ddp.Updated{Methods: []string{id}})
+	s.sendLocked(ddp.Result{ID: id, Err: err.ForClient()})
+	s.mu.Unlock()
+}
+
+// queue gives an item to whoever has the turn. The reader, and nobody else, waits
+// here while too much waits already.
+func (s *Session) queue(it item) {
+	s.mu.Lock()
+	for s.inbox.bytes > backlog && !s.ended && !s.leaving {
+		room := make(chan struct{})
+		s.inbox.room = room
+		s.mu.Unlock()
+		s.beat.Deaf(true)
+		select {
+		case <-room:
+		case <-s.ctx.Done():
+		}
+		s.beat.Deaf(false)
+		s.mu.Lock()
+		if s.ctx.Err() != nil {
+			break
+		}
+	}
+	s.pushLocked(it)
+	s.mu.Unlock()
+}
+
+// pushLocked queues an item, and starts somebody on it.
+func (s *Session) pushLocked(it item) {
+	if s.ended || s.leaving {
+		return
+	}
+	if s.inbox.push(it) {
+		s.wg.Go(s.work)
+	}
+}
+
+// startUniversal queues the start of a universal publication.
+func (s *Session) startUniversal(fn PublishFunc) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pushLocked(item{start: fn})
+}

@@ -1,0 +1,98 @@
+package server
+
+import (
+	"hash/maphash"
+
+	"github.com/replicad/replicad/ddp"
+	"github.com/replicad/replicad/ddp/ejson"
+)
+
+// How much of a session's past calls is remembered: the ids of as many calls as a
+// client may have outstanding in any sensible case, and results enough for those
+// that a lost connection can have swallowed.
+const (
+	memoryCalls  = 4096
+	memoryBytes  = 1 << 20
+	memoryResult = 64 << 10 // one larger than this is not kept
+)
+
+// memory holds the calls of a session, so that one that is sent again is answered
+// and not made again. It belongs to Session.mu.
+type memory struct {
+	calls map[string]*past
+	done  []*past // those answered, oldest first
+	bare  int     // the first that many of done have no result any more
+	bytes int     // of results
+}
+
+// past is a call that was made, or is being made.
+type past struct {
+	id       string
+	sum      uint64 // of what was called
+	answered bool
+	result   []byte // the frame; nil: it was too large, or is too long ago
+}
+
+// find returns the call of that id, if it is that call: an id that a client uses
+// for something else is another call.
+func (m *memory) find(id string, sum uint64) *past {
+	if p := m.calls[id]; p != nil && p.sum == sum {
+		return p
+	}
+	return nil
+}
+
+// began notes a call that is to be made.
+func (m *memory) began(id string, sum uint64) *past {
+	if m.calls == nil {
+		m.calls = make(map[string]*past)
+	}
+	p := &past{id: id, sum: sum}
+	m.calls[id] = p
+	return p
+}
+
+// answered notes the result of a call. It keeps a copy of it.
+func (m *memory) answered(p *past, result []byte) {
+	p.answered = true
+	if len(result) <= memoryResult {
+		p.result = append([]byte(nil), result...)
+		m.bytes += len(result)
+	}
+	m.done = append(m.done, p)
+	for m.bytes > memoryBytes {
+		m.bytes -= len(m.done[m.bare].result)
+		m.done[m.bare].result = nil
+		m.bare++
+	}
+	for len(m.done) > memoryCalls {
+		old := m.done[0]
+		m.bytes -= len(old.result)
+		m.bare = max(0, m.bare-1)
+		m.done[0] = nil
+		m.done = m.done[1:]
+		if m.calls[old.id] == old {
+			delete(m.calls, old.id)
+		}
+	}
+}
+
+// again appends the answer to a call that was made before.
+func (p *past) again(b []byte) []byte {
+	if p.result != nil {
+		return append(b, p.result...)
+	}
+	err := &ddp.Error{Code: "already-called", Reason: "The call was made; its result is no longer kept"}
+	return ddp.Append(b, ddp.Result{ID: p.id, Err: err.ForClient()})
+}
+
+var seed = maphash.MakeSeed()
+
+// callSum tells calls of one id apart that are not the same call.
+func callSum(m ddp.Method) uint64 {
+	return maphash.Comparable(seed, struct {
+		name   string
+		params ejson.Array
+		seed   string
+	}{m.Name, m.Params, m.RandomSeed})
+}

@@ -1,0 +1,275 @@
+package server
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"iter"
+	"log/slog"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/replicad/replicad/ddp/internal/wire"
+)
+
+// ErrShutdown is returned by Serve, and is the cause of a session's end, when the
+// server was shut down.
+var ErrShutdown = errors.New("server: shut down")
+
+// Transport carries the frames of one session; see [Server.Serve].
+type Transport = wire.Transport
+
+// Server is a DDP endpoint. Set its fields, publish, and serve; the zero value
+// works. Do not change a field once it serves, and do not copy it.
+type Server struct {
+	// Heartbeat is how often the server looks whether it heard from a client, and
+	// if not, pings it. 0 means 15s, as Meteor has it; negative means never.
+	Heartbeat time.Duration
+	// Timeout is how long the answer to a ping may take before the session is
+	// ended, and how long a client may take nothing of what waits for it while a
+	// subscription fills. 0 means 15s.
+	Timeout time.Duration
+	// Handshake is how long a socket may stay open without a session. 0 means 45s.
+	Handshake time.Duration
+
+	// MaxMessage is the longest message that a client may send, in bytes. A longer
+	// one ends the session with close code 1009. 0 means 1 MiB.
+	MaxMessage int64
+	// MaxQueue is how many bytes may wait for a client that does not read them, at
+	// most; one byte more and the session ends, with a line in the log. 0 means
+	// 32 MiB.
+	MaxQueue int
+	// MaxSubs is how many subscriptions a client may have. One more is refused
+	// with the error too-many-subscriptions. 0 means 1,000.
+	MaxSubs int
+	// MaxCalls is how many method calls of one client may wait or run at one time.
+	// One more is refused with the error too-many-requests. 0 means 10,000.
+	MaxCalls int
+
+	// Authorize says on behalf of which user a client connects, before the
+	// connection is accepted; with an error it is refused with HTTP status 401.
+	// nil: nobody is logged in.
+	Authorize func(*http.Request) (userID string, err error)
+	// CheckOrigin says whether a page of another site may connect with its
+	// visitor's browser. nil: only pages of this host, and clients that are no
+	// browsers.
+	CheckOrigin func(*http.Request) bool
+	// TrustedProxies is how many proxies in front of the server append to
+	// X-Forwarded-For. 0: none, and a client's address is that of its socket.
+	TrustedProxies int
+	// OnConnect is called for each new session, before its first message is
+	// handled. nil: nothing is called.
+	OnConnect func(*Session)
+	// Logger takes what goes wrong. nil: slog.Default.
+	Logger *slog.Logger
+
+	mu        sync.Mutex // guards the rest; taken before a Session's
+	methods   map[string]MethodFunc
+	pubs      map[string]PublishFunc
+	universal []PublishFunc
+	sessions  map[*Session]struct{}
+	closed    bool
+}
+
+// PublishFunc is the body of a publication; see [Server.Publish].
+type PublishFunc = func(ctx context.Context, p *Publication) error
+
+// MethodFunc is the body of a method; see [Server.Method].
+type MethodFunc = func(ctx context.Context, c *Call) (any, error)
+
+// Publish names a set of documents. fn runs once for each subscription, on its
+// own goroutine; ctx is done when the client leaves or unsubscribes. The
+// subscription is ready when fn returns nil, and lives on; an error ends it, and
+// the client is told the error if it is a *ddp.Error (see [Sanitize]).
+//
+// A client's messages are handled one at a time: until fn has returned, or has
+// called Ready or Unblock, the client's next subscription or call waits.
+//
+// With an empty name the publication is universal: it runs for every session,
+// also those that are connected already, and clients can neither ask for it nor
+// stop it. A second publication of the same name is ignored, and logged.
+func (s *Server) Publish(name string, fn func(ctx context.Context, p *Publication) error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if name == "" {
+		s.universal = append(s.universal, fn)
+		for session := range s.sessions {
+			if session.live {
+				session.startUniversal(fn)
+			}
+		}
+		return
+	}
+	if _, ok := s.pubs[name]; ok {
+		s.logger().Warn("server: publication named twice; the second is ignored", "name", name)
+		return
+	}
+	if s.pubs == nil {
+		s.pubs = make(map[string]PublishFunc)
+	}
+	s.pubs[name] = fn
+}
+
+// Method names a procedure. The calls of one client run one after another,
+// unless a call is Unblocked; ctx is done when the client leaves.
+//
+// What fn returns goes to the client: any value that ejson.ValueOf takes. A bare
+// nil is no result at all (JavaScript's undefined); ejson.NullValue() is null. An
+// error goes to the client if it is a *ddp.Error (see [Sanitize]).
+//
+// A second method of the same name is ignored, and logged.
+func (s *Server) Method(name string, fn func(ctx context.Context, c *Call) (any, error)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, ok := s.methods[name]; ok {
+		s.logger().Warn("server: method named twice; the second is ignored", "name", name)
+		return
+	}
+	if s.methods == nil {
+		s.methods = make(map[string]MethodFunc)
+	}
+	s.methods[name] = fn
+}
+
+// ServeHTTP takes a WebSocket connection, and returns when its session has ended.
+// Meteor's clients look for it at the path /websocket.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	closed := s.closed
+	s.mu.Unlock()
+	if closed {
+		http.Error(w, "the server is shutting down", http.StatusServiceUnavailable)
+		return
+	}
+	var user string
+	if s.Authorize != nil {
+		var err error
+		if user, err = s.Authorize(r); err != nil {
+			s.logger().Info("server: connection refused", "remote", r.RemoteAddr, "err", err)
+			http.Error(w, "not authorized", http.StatusUnauthorized)
+			return
+		}
+	}
+	socket, err := wire.Upgrade(w, r, wire.UpgradeOptions{
+		Limits:      wire.Limits{Message: s.maxMessage()},
+		CheckOrigin: s.CheckOrigin,
+	})
+	if err != nil {
+		s.logger().Debug("server: no WebSocket", "remote", r.RemoteAddr, "err", err)
+		return // Upgrade has answered
+	}
+	s.serve(r.Context(), socket, peer{
+		addr:   forwarded(r, s.TrustedProxies),
+		header: r.Header,
+		user:   user,
+	})
+}
+
+// Serve runs a session on a transport until it ends, and closes the transport.
+// It returns nil if the client left or was let go in order, and otherwise why the
+// session ended. ctx ends the session too.
+func (s *Server) Serve(ctx context.Context, t Transport) error {
+	return s.serve(ctx, t, peer{})
+}
+
+// Sessions yields the sessions that are connected now, in no order.
+func (s *Server) Sessions() iter.Seq[*Session] {
+	s.mu.Lock()
+	all := make([]*Session, 0, len(s.sessions))
+	for session := range s.sessions {
+		if session.live {
+			all = append(all, session)
+		}
+	}
+	s.mu.Unlock()
+	return slices.Values(all)
+}
+
+// Shutdown lets every session finish the calls that are running, sends what is
+// queued, closes the connections and waits until all have ended. New connections
+// are refused. When ctx is done first, the rest is cut off, and its error returned;
+// handlers that do not heed their context may then still be running.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	s.closed = true
+	all := make([]*Session, 0, len(s.sessions))
+	for session := range s.sessions {
+		all = append(all, session)
+	}
+	s.mu.Unlock()
+	for _, session := range all {
+		session.leave(wire.CodeAway, "server is shutting down", ErrShutdown)
+	}
+	for i, session := range all {
+		select {
+		case <-session.done:
+		case <-ctx.Done():
+			for _, session := range all[i:] {
+				session.cancel(ErrShutdown)
+			}
+			return context.Cause(ctx)
+		}
+	}
+	return nil
+}
+
+// serve opens a session, runs it and forgets it.
+func (s *Server) serve(ctx context.Context, t Transport, from peer) error {
+	session := newSession(ctx, s, t, from)
+	s.mu.Lock()
+	closed := s.closed
+	if !closed {
+		if s.sessions == nil {
+			s.sessions = make(map[*Session]struct{})
+		}
+		s.sessions[session] = struct{}{}
+	}
+	s.mu.Unlock()
+	if closed {
+		session.cancel(ErrShutdown)
+		t.Close(wire.CodeAway, "server is shutting down")
+		return ErrShutdown
+	}
+	err := session.run()
+	s.mu.Lock()
+	delete(s.sessions, session)
+	s.mu.Unlock()
+	close(session.done)
+	return err
+}
+
+func (s *Server) method(name string) MethodFunc {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.methods[name]
+}
+
+func (s *Server) publication(name string) PublishFunc {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.pubs[name]
+}
+
+func (s *Server) logger() *slog.Logger { return cmp.Or(s.Logger, slog.Default()) }
+
+// As Meteor has them.
+func (s *Server) heartbeat() time.Duration { return cmp.Or(s.Heartbeat, 15*time.Second) }
+func (s *Server) timeout() time.Duration   { return cmp.Or(s.Timeout, 15*time.Second) }
+func (s *Server) handshake() time.Duration { return cmp.Or(s.Handshake, 45*time.Second) }
+
+// A megabyte holds the largest call that a person makes, and bounds what a
+// thousand strangers can make the server hold to a gigabyte.
+func (s *Server) maxMessage() int64 { return cmp.Or(s.MaxMessage, 1<<20) }
+
+// 32 MiB are a hundred thousand changed documents at once, which a client that
+// reads takes in well under a second. Less would cut off good clients after a bulk
+// write; more would let a few sleeping ones fill the memory.
+func (s *Server) maxQueue() int { return cmp.Or(s.MaxQueue, 32<<20) }
+
+// A page of Meteor has some ten subscriptions, the largest apps a few hundred.
+func (s *Server) maxSubs() int { return cmp.Or(s.MaxSubs, 1000) }
+
+// A client that was offline for a day sends what it did at once: room for that.
+func (s *Server) maxCalls() int { return cmp.Or(s.MaxCalls, 10000) }

@@ -1,0 +1,523 @@
+package server
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/replicad/replicad/ddp/ejson"
+	"pgregory.net/rapid"
+)
+
+// script runs steps of a merge box, each written as a line:
+//
+//	a+ {"x":1}     holding a adds document d with these fields
+//	a  {"x":2} -y  it changes x and clears y
+//	a-             it removes d
+//	a.             it ends
+//
+// and returns the messages that come of each, without what is the same in all.
+type script struct {
+	view     *view
+	delta    delta
+	holdings map[string]*holding
+}
+
+var short = strings.NewReplacer(`,"fields":`, " ", `,"cleared":`, " -")
+
+func (s *script) step(t *testing.T, line string) string {
+	t.Helper()
+	var said []string
+	tell := func(d *delta) {
+		if d.empty() {
+			return
+		}
+		text := string(d.append(nil))
+		text = strings.TrimPrefix(text, `{"msg":"`)
+		text = strings.Replace(text, `","collection":"c","id":"d"`, "", 1)
+		said = append(said, short.Replace(strings.TrimSuffix(text, "}")))
+	}
+	who, op, rest := line[:1], line[1], strings.TrimSpace(line[2:])
+	h := s.holdings[who]
+	if h == nil {
+		h = s.view.hold("c")
+		s.holdings[who] = h
+	}
+	id := ejson.StringID("d")
+	ok := true
+	switch op {
+	case '+':
+		h.add(id, parse(t, rest).WithID(id), &s.delta)
+		tell(&s.delta)
+	case '-':
+		if ok = h.remove(id, &s.delta); ok {
+			tell(&s.delta)
+		}
+	case '.':
+		s.view.end(h, &s.delta, tell)
+		delete(s.holdings, who)
+	default:
+		words := strings.Fields(rest)
+		set := ejson.Make()
+		if len(words) > 0 && words[0][0] == '{' {
+			set, words = parse(t, words[0]), words[1:]
+		}
+		for i := range words {
+			words[i] = strings.TrimPrefix(words[i], "-")
+		}
+		if ok = h.change(id, set, words, &s.delta); ok {
+			tell(&s.delta)
+		}
+	}
+	if !ok {
+		return "not held"
+	}
+	return strings.Join(said, " ")
+}
+
+func parse(t testing.TB, text string) ejson.Doc {
+	t.Helper()
+	d, err := ejson.Parse([]byte(text))
+	if err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+	return d
+}
+
+// TestMergeBox goes through chapter 15 of the behaviour sheet; line is its number
+// there.
+func TestMergeBox(t *testing.T) {
+	for _, tt := range []struct {
+		line  int
+		what  string
+		steps []string // step → what the client is told
+	}{
+		{174, "the first entry is what the client has", []string{
+			`a+ {"x":1} → added {"x":1}`, `b+ {"x":2} → `, `c+ {"x":3} → `,
+			`a. → changed {"x":2}`, `b. → changed {"x":3}`, `c. → removed`}},
+		{174, "the order is that of each field, not that of the holders", []string{
+			`a+ {"y":1} → added {"y":1}`, `b+ {"x":2} → changed {"x":2}`,
+			`a  {"x":1} → `, `b  {"x":3} → changed {"x":3}`,
+			`b  -x → changed {"x":1}`, `b  {"x":4} → `, `a  -x → changed {"x":4}`,
+			`a. → changed -["y"]`}},
+		{174, "who clears a field and sets it again is last for it", []string{
+			`a+ {"x":1} → added {"x":1}`, `b+ {"x":2} → `, `a  -x → changed {"x":2}`,
+			`a  {"x":1} → `, `c+ {"x":3} → `, `b- → changed {"x":1}`, `a- → changed {"x":3}`}},
+		{175, "later holders only add what is not known", []string{
+			`a+ {"x":1} → added {"x":1}`, `b+ {"x":2,"y":3} → changed {"y":3}`,
+			`c+ {"x":1,"y":4} → `}},
+		{176, "a change by the first goes out, by another it is stored", []string{
+			`a+ {"x":1} → added {"x":1}`, `b+ {"x":2} → `, `b  {"x":5} → `,
+			`a  {"x":3} → changed {"x":3}`, `a  {"x":3} → `, `a- → changed {"x":5}`}},
+		{177, "cleared by the first: next value, nothing, or cleared", []string{
+			`a+ {"x":1,"y":1,"z":1} → added {"x":1,"y":1,"z":1}`, `b+ {"x":2,"y":1} → `,
+			`a  -x → changed {"x":2}`, `a  -y → `, `a  -z → changed -["z"]`}},
+		{178, "cleared by another: nothing", []string{
+			`a+ {"x":1} → added {"x":1}`, `b+ {"x":2} → `, `b  -x → `, `b. → `}},
+		{179, "removed by one of several", []string{
+			`a+ {"x":1,"y":1} → added {"x":1,"y":1}`, `b+ {"x":2} → `,
+			`a- → changed {"x":2} -["y"]`, `b- → removed`}},
+		{180, "no empty changed", []string{
+			`a+ {"x":1} → added {"x":1}`, `a  {} → `, `b+ {} → `, `b- → `}},
+		{181, "the value already shown", []string{
+			`a+ {"x":1} → added {"x":1}`, `a  {"x":1} → `, `b+ {"x":1} → `, `a- → `}},
+		{182, "clearing what is not there", []string{
+			`a+ {"x":1} → added {"x":1}`, `a  -q → `, `a  -x → changed -["x"]`, `a  -x → `}},
+		{183, "added, removed, added again", []string{
+			`a+ {"x":1} → added {"x":1}`, `a- → removed`, `a+ {"x":1} → added {"x":1}`}},
+		{183, "added twice: replaced", []string{
+			`a+ {"x":1,"y":1} → added {"x":1,"y":1}`, `a+ {"x":2} → changed {"x":2} -["y"]`,
+			`b+ {"z":1} → changed {"z":1}`, `a+ {"y":2} → changed {"y":2} -["x"]`}},
+		{184, "several changes in one call are one message", []string{
+			`a+ {"x":1,"y":1} → added {"x":1,"y":1}`,
+			`a  {"x":2,"z":3} -y → changed {"x":2,"z":3} -["y"]`}},
+		{185, "an empty document", []string{
+			`a+ {} → added {}`, `a  {"x":1} → changed {"x":1}`, `a- → removed`}},
+		{186, "names that are special elsewhere", []string{
+			`a+ {"constructor":1,"__proto__":2} → added {"constructor":1,"__proto__":2}`,
+			`a  {"__proto__":3} -constructor → changed {"__proto__":3} -["constructor"]`}},
+		{187, "nested objects are compared whole", []string{
+			`a+ {"o":{"p":1}} → added {"o":{"p":1}}`, `b+ {"o":{"q":2}} → `,
+			`a- → changed {"o":{"q":2}}`}},
+		{189, "equality is EJSON's", []string{
+			`a+ {"d":{"$date":5},"n":{"$InfNaN":0},"o":{"p":1,"q":2},"b":{"$binary":"AQ=="}}` +
+				` → added {"d":{"$date":5},"n":{"$InfNaN":0},"o":{"p":1,"q":2},"b":{"$binary":"AQ=="}}`,
+			`a  {"d":{"$date":5},"n":{"$InfNaN":0},"o":{"q":2,"p":1},"b":{"$binary":"AQ=="}} → `}},
+		{168, "changed or removed of what is not held", []string{
+			`a  {"x":1} → not held`, `a- → not held`, `b+ {"x":1} → added {"x":1}`,
+			`a  {"x":2} → not held`, `a- → not held`, `c+ {} → `, `a  {"x":2} → not held`, `a- → not held`}},
+		{169, "_id among the fields is dropped", []string{
+			`a+ {"_id":"d","x":1} → added {"x":1}`, `a  {"_id":"e","x":2} -_id → changed {"x":2}`,
+			`b+ {"_id":"d"} → `, `a- → changed -["x"]`, `b- → removed`}},
+		{216, "a document that looks like a special value is wrapped", []string{
+			`a+ {"$escape":{"$date":5}} → added {"$escape":{"$date":5}}`,
+			`a  {"$escape":{"$date":6}} → changed {"$escape":{"$date":6}}`}},
+	} {
+		t.Run(fmt.Sprint(tt.line, " ", tt.what), func(t *testing.T) {
+			s := &script{view: newView(), holdings: make(map[string]*holding)}
+			for _, step := range tt.steps {
+				line, want, _ := strings.Cut(step, " → ")
+				if line == step {
+					line = strings.TrimSuffix(step, " →")
+				}
+				if got := s.step(t, line); got != want {
+					t.Fatalf("line %d: %s: got %s, want %s", tt.line, line, got, want)
+				}
+				checkView(t, s.view)
+			}
+		})
+	}
+}
+
+// TestMergeBoxEmptyCollections holds line 188: nothing is left of a collection
+// that nobody publishes.
+func TestMergeBoxEmptyCollections(t *testing.T) {
+	s := &script{view: newView(), holdings: make(map[string]*holding)}
+	for _, line := range []string{`a+ {"x":1}`, `b+ {"x":2}`, `a.`, `b.`} {
+		s.step(t, line)
+	}
+	if len(s.view.shelves) != 0 {
+		t.Errorf("%d collections are left", len(s.view.shelves))
+	}
+}
+
+// checker is what both *testing.T and *rapid.T have.
+type checker interface {
+	Helper()
+	Fatalf(string, ...any)
+}
+
+// checkView checks the invariants of a merge box.
+func checkView(t checker, v *view) {
+	t.Helper()
+	for _, s := range v.shelves {
+		claims := make(map[*holding]int)
+		for id, e := range s.docs {
+			if e.by != nil {
+				claims[e.by]++
+				if e.by.ids[e.pos] != id {
+					t.Fatalf("%v is not at its place", id)
+				}
+				continue
+			}
+			sh := s.shared[id]
+			if sh == nil || len(sh.claims) < 2 {
+				t.Fatalf("%v is shared by %v", id, sh)
+			}
+			for _, c := range sh.claims {
+				claims[c.by]++
+				if c.by.ids[c.pos] != id {
+					t.Fatalf("%v is not at its place", id)
+				}
+			}
+			for _, l := range sh.late {
+				if c := sh.claim(l.by); c == nil || c.doc.Field(l.name).IsMissing() {
+					t.Fatalf("%v: %s is late without being there", id, l.name)
+				}
+			}
+		}
+		if n := len(s.shared); n > len(s.docs) {
+			t.Fatalf("%d shared of %d", n, len(s.docs))
+		}
+		for _, h := range s.holdings {
+			if h.live != claims[h] {
+				t.Fatalf("a holding counts %d documents and has %d", h.live, claims[h])
+			}
+			if len(h.ids) >= 32 && len(h.ids) > 2*h.live+1 {
+				t.Fatalf("a list of %d for %d documents", len(h.ids), h.live)
+			}
+		}
+	}
+}
+
+// naive is a merge box as the behaviour sheet words it: per document and field the
+// list of values in their order of arrival.
+type naive map[string]*naiveDoc
+
+type naiveDoc struct {
+	in     map[int]bool
+	fields map[string][]naiveEntry
+}
+
+type naiveEntry struct{ sub, value int }
+
+// message is what either says to the client.
+type message struct {
+	kind    string
+	fields  map[string]int
+	cleared []string
+}
+
+func (n naive) changed(d *naiveDoc, step func()) message {
+	before := d.shown()
+	step()
+	after := d.shown()
+	m := message{kind: "changed", fields: make(map[string]int)}
+	for k, v := range after {
+		if w, ok := before[k]; !ok || w != v {
+			m.fields[k] = v
+		}
+	}
+	for k := range before {
+		if _, ok := after[k]; !ok {
+			m.cleared = append(m.cleared, k)
+		}
+	}
+	slices.Sort(m.cleared)
+	if len(m.fields)+len(m.cleared) == 0 {
+		return message{}
+	}
+	return m
+}
+
+func (d *naiveDoc) shown() map[string]int {
+	m := make(map[string]int)
+	for k, list := range d.fields {
+		m[k] = list[0].value
+	}
+	return m
+}
+
+func (d *naiveDoc) set(sub int, k string, v int) {
+	for i, e := range d.fields[k] {
+		if e.sub == sub {
+			d.fields[k][i].value = v
+			return
+		}
+	}
+	d.fields[k] = append(d.fields[k], naiveEntry{sub, v})
+}
+
+func (d *naiveDoc) clear(sub int, k string) {
+	d.fields[k] = slices.DeleteFunc(d.fields[k], func(e naiveEntry) bool { return e.sub == sub })
+	if len(d.fields[k]) == 0 {
+		delete(d.fields, k)
+	}
+}
+
+func (n naive) add(sub int, id string, fields map[string]int) message {
+	d := n[id]
+	if d == nil {
+		d = &naiveDoc{in: map[int]bool{sub: true}, fields: make(map[string][]naiveEntry)}
+		n[id] = d
+		for k, v := range fields {
+			d.set(sub, k, v)
+		}
+		return message{kind: "added", fields: maps.Clone(fields)}
+	}
+	return n.changed(d, func() {
+		d.in[sub] = true
+		for k := range maps.Clone(d.fields) {
+			if _, ok := fields[k]; !ok {
+				d.clear(sub, k)
+			}
+		}
+		for k, v := range fields {
+			d.set(sub, k, v)
+		}
+	})
+}
+
+func (n naive) remove(sub int, id string) message {
+	d := n[id]
+	if len(d.in) == 1 {
+		delete(n, id)
+		return message{kind: "removed"}
+	}
+	return n.changed(d, func() {
+		delete(d.in, sub)
+		for k := range maps.Clone(d.fields) {
+			d.clear(sub, k)
+		}
+	})
+}
+
+// said makes a message of a delta.
+func said(d *delta) message {
+	m := message{fields: make(map[string]int)}
+	switch d.kind {
+	case deltaAdded:
+		m.kind = "added"
+		for k, v := range d.doc.Fields() {
+			if k != idField {
+				m.fields[k] = int(v.Number())
+			}
+		}
+	case deltaRemoved:
+		return message{kind: "removed"}
+	default:
+		if d.empty() {
+			return message{}
+		}
+		m.kind = "changed"
+		for _, f := range d.fields {
+			m.fields[f.name] = int(f.value.Number())
+		}
+		m.cleared = slices.Sorted(slices.Values(d.cleared))
+	}
+	return m
+}
+
+func (m message) equal(o message) bool {
+	return m.kind == o.kind && maps.Equal(m.fields, o.fields) && slices.Equal(m.cleared, o.cleared)
+}
+
+func docOf(id string, fields map[string]int) ejson.Doc {
+	var b ejson.Builder
+	if id != "" {
+		b.Add(idField, ejson.StringValue(id))
+	}
+	for _, k := range slices.Sorted(maps.Keys(fields)) {
+		b.Add(k, ejson.NumberValue(float64(fields[k])))
+	}
+	return b.Doc()
+}
+
+// TestMergeBoxModel compares the merge box, message by message, with the naive
+// one.
+func TestMergeBoxModel(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		v, model := newView(), naive{}
+		holdings := make([]*holding, 4)
+		var d delta
+		fields := rapid.MapOfN(rapid.SampledFrom([]string{"a", "b", "c", "d"}), rapid.IntRange(0, 2), 0, 4)
+		for range rapid.IntRange(1, 80).Draw(t, "steps") {
+			sub := rapid.IntRange(0, len(holdings)-1).Draw(t, "sub")
+			id := fmt.Sprint("d", rapid.IntRange(0, 3).Draw(t, "doc"))
+			if holdings[sub] == nil {
+				holdings[sub] = v.hold("c")
+			}
+			h := holdings[sub]
+			held := model[id] != nil && model[id].in[sub]
+			var want message
+			switch op := rapid.SampledFrom([]string{"add", "change", "change", "remove", "end"}).Draw(t, "op"); op {
+			case "add":
+				f := fields.Draw(t, "fields")
+				want = model.add(sub, id, f)
+				h.add(ejson.StringID(id), docOf(id, f), &d)
+			case "change":
+				set := fields.Draw(t, "set")
+				unset := rapid.SliceOfDistinct(rapid.SampledFrom([]string{"a", "b", "c", "d"}), rapid.ID).Draw(t, "unset")
+				unset = slices.DeleteFunc(unset, func(k string) bool { _, ok := set[k]; return ok })
+				if ok := h.change(ejson.StringID(id), docOf("", set), unset, &d); ok != held {
+					t.Fatalf("change of %s: %v, want %v", id, ok, held)
+				}
+				if !held {
+					continue
+				}
+				doc := model[id]
+				want = model.changed(doc, func() {
+					for k, v := range set {
+						doc.set(sub, k, v)
+					}
+					for _, k := range unset {
+						doc.clear(sub, k)
+					}
+				})
+			case "remove":
+				if ok := h.remove(ejson.StringID(id), &d); ok != held {
+					t.Fatalf("remove of %s: %v, want %v", id, ok, held)
+				}
+				if !held {
+					continue
+				}
+				want = model.remove(sub, id)
+			case "end":
+				got := make(map[string]message)
+				v.end(h, &d, func(d *delta) {
+					if m := said(d); m.kind != "" {
+						got[d.id.String()] = m
+					}
+				})
+				for _, id := range slices.Sorted(maps.Keys(model)) {
+					if !model[id].in[sub] {
+						continue
+					}
+					if want := model.remove(sub, id); !want.equal(got[id]) {
+						t.Fatalf("end: %s: got %v, want %v", id, got[id], want)
+					}
+					delete(got, id)
+				}
+				if len(got) > 0 {
+					t.Fatalf("end: more than expected: %v", got)
+				}
+				holdings[sub] = nil
+				checkView(t, v)
+				continue
+			}
+			if got := said(&d); !got.equal(want) {
+				t.Fatalf("%s by %d: got %v, want %v", id, sub, got, want)
+			}
+			checkView(t, v)
+			checkShown(t, v, model)
+		}
+	})
+}
+
+// checkShown checks that the merge box knows what the client has.
+func checkShown(t checker, v *view, model naive) {
+	t.Helper()
+	n := 0
+	s := v.shelves["c"]
+	for id, doc := range s.shown {
+		n++
+		want := docOf("", model[id.String()].shown())
+		if !doc.WithoutID().Same(want) {
+			t.Fatalf("%v is %v, want %v", id, doc, want)
+		}
+	}
+	if n != len(model) {
+		t.Fatalf("%d documents, want %d", n, len(model))
+	}
+}
+
+// TestMergeBoxDifferences checks that the difference of two views makes one of the
+// other.
+func TestMergeBoxDifferences(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		fields := rapid.MapOfN(rapid.SampledFrom([]string{"a", "b", "c"}), rapid.IntRange(0, 1), 0, 3)
+		var d delta
+		fill := func(label string) (*view, map[string]map[string]int) {
+			v, model := newView(), naive{}
+			hs := []*holding{v.hold("c"), v.hold("c")}
+			for range rapid.IntRange(0, 8).Draw(t, label) {
+				sub, id := rapid.IntRange(0, 1).Draw(t, "sub"), fmt.Sprint("d", rapid.IntRange(0, 3).Draw(t, "doc"))
+				f := fields.Draw(t, "fields")
+				model.add(sub, id, f)
+				hs[sub].add(ejson.StringID(id), docOf(id, f), &d)
+			}
+			shown := make(map[string]map[string]int)
+			for id, doc := range model {
+				shown[id] = doc.shown()
+			}
+			return v, shown
+		}
+		old, have := fill("old")
+		now, want := fill("new")
+		now.differences(old, &d, func(d *delta) {
+			m, id := said(d), d.id.String()
+			switch m.kind {
+			case "added":
+				if have[id] != nil {
+					t.Fatalf("%s is added twice", id)
+				}
+				have[id] = m.fields
+			case "removed":
+				if have[id] == nil {
+					t.Fatalf("%s is not there to be removed", id)
+				}
+				delete(have, id)
+			case "changed":
+				maps.Copy(have[id], m.fields)
+				for _, k := range m.cleared {
+					delete(have[id], k)
+				}
+			}
+		})
+		if !maps.EqualFunc(have, want, maps.Equal) {
+			t.Fatalf("got %v, want %v", have, want)
+		}
+	})
+}
