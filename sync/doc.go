@@ -1,0 +1,85 @@
+// Package sync keeps a local copy of what a Meteor server publishes, and lets you
+// work on it without the server: reads are local, subscriptions and calls live
+// through lost connections, and the copy lives through a restart of the program.
+//
+// Import it by what you get:
+//
+//	import replica "github.com/replicad/replicad/sync"
+//
+// # Who does what
+//
+// One goroutine per replica, the loop, owns all that the replica knows beside its
+// documents: the connection, subscriptions, outstanding calls, timers. Methods of a
+// [Replica] hand it what they want and wait at most until it has taken it; only what
+// has a context waits for the server. The loop in turn waits for nobody: neither
+// for the server to read, nor for the disk.
+//
+//	server ⇄ socket ⇄ client.Conn ⇄ loop → store.UpdateAs → observers, disk
+//	                                  ↑
+//	             Subscribe, Stop, Call, Status
+//
+// What the replica must remember is in its own collections, sync.meta and sync.subs,
+// and so changes in the same commit as the documents, and is on disk with them or
+// not at all. They may be read and observed like any other.
+//
+// # Connections
+//
+// A lost connection is dialed again for ever: after 10 ms, 10 ms, then 1 s × 2.2ⁿ ±
+// 25 %, 5 minutes at most ([Options]). The count starts again when the server has
+// said connected, and the connection has lasted a second; so neither a server that
+// accepts and drops, nor one that falls over just after it said connected, is
+// hammered. On a connection go first the calls that have no result yet, in order
+// and under their old ids, then all subscriptions, in order and under their old ids.
+//
+// # What a new session does to the documents
+//
+// A server that sends a subscription's documents anew does not say which of the old
+// ones are gone. So after a reconnect, and after a restart with a file, the store
+// stays as it was ([Catching]), and what the server sends gathers beside it, until
+// every subscription whose documents the store has in full was answered (ready or
+// nosub), and every call sent at the start was updated. Then one transaction makes
+// the store what the server says: a document that did not change causes no Change,
+// and no document vanishes for a moment. Should the connection be lost before, the
+// gathered is forgotten and the store has still not moved.
+//
+// If that takes longer than Options.QuiesceLimit, what has come is shown, and later
+// messages are applied as they come; but nothing is removed before the rest is
+// answered, since only then is it known what is gone. The same holds from the
+// beginning where the store has documents, but no subscription of which it has all:
+// the first sync was cut short, or the file had documents and no subscription. Those
+// still unconfirmed ([Status].Stale) go when everything that could confirm them has
+// been answered; for subscriptions that never were ready, Options.QuiesceLimit after
+// the last confirmation, since publications exist that never say ready. Where there
+// is no subscription at all, they are kept for Options.Grace, to give the program
+// the time to ask, and universal publications the time to send.
+//
+// A first session with an empty store holds nothing back: documents are in the store
+// a few milliseconds after they came, and a first sync of any size needs no memory
+// beside the store.
+//
+// # What arrives
+//
+// Data messages that follow each other within 5 ms are one transaction, 500 ms or
+// 4,096 messages at most; any other message ends it. So when a [Subscription] is
+// ready, or a call returns, the documents that this vouches for are in the store, and
+// observers have been told of the commit. Messages are taken as leniently as Meteor
+// takes them: added for a present document changes it, changed for an absent one adds
+// it, removed for an absent one is nothing. A document that the store refuses is
+// skipped, logged and counted ([Status].Skipped), and the rest is applied.
+//
+// # Subscriptions in the file
+//
+// The next Open revives the subscriptions that were not stopped, before the program
+// asks for them. An equal Subscribe takes the revived one over; what nobody has asked
+// for Options.Grace after the replica went Live is dropped. So a program that wants
+// to find its documents again closes the replica, and does not stop its
+// subscriptions first.
+//
+// # Calls
+//
+// A call returns when the server has sent both its result and, in updated, that its
+// writes have been sent; in either order. Calls go out at once, and may be answered
+// in any order; one with Wait goes alone. Ids of calls are unique across replicas
+// and restarts. Calls live with the process: what waits at Close is lost, with
+// ErrClosed.
+package sync

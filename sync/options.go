@@ -1,0 +1,78 @@
+package sync
+
+import (
+	"cmp"
+	"log/slog"
+	"time"
+
+	"github.com/replicad/replicad/ddp/client"
+)
+
+// Options configure a Replica. The zero value keeps everything in memory.
+type Options struct {
+	// Path is the file to keep; "" keeps nothing.
+	Path string
+	// Delay is the longest time before a commit is synced to the file; 0 means 20ms.
+	Delay time.Duration
+	// MinBackoff is the base of the wait before dialing again: the first two
+	// retries come after 10ms (or MinBackoff, if that is less), retry n after
+	// MinBackoff × 2.2ⁿ ± 25 %, counting from 0. 0 means 1s.
+	MinBackoff time.Duration
+	// MaxBackoff is the longest such wait, before the ± 25 %; 0 means 5m.
+	MaxBackoff time.Duration
+	// QuiesceLimit is how long a new session may take to be whole again before
+	// what has come is shown beside the old documents; 0 means 30s.
+	QuiesceLimit time.Duration
+	// Grace is how long, once the replica is Live, a subscription that was found in
+	// the file waits to be asked for again before it is given up; and how long
+	// documents that no subscription speaks for are kept. 0 means 30s.
+	Grace time.Duration
+	// MaxCalls is how many calls may wait for the server; 0 means 10,000.
+	MaxCalls int
+	// Client is for the connections: headers, TLS, heartbeat, limits. Its Session and
+	// ReceivedCount are ignored, and its Logger is this one unless it is set.
+	Client client.Options
+	// Logger is told of every change of phase and of what the server sent in vain;
+	// nil means slog.Default.
+	Logger *slog.Logger
+}
+
+func (o Options) withDefaults() Options {
+	// Meteor's own constants, so that a server sees the load it knows.
+	o.MinBackoff = cmp.Or(o.MinBackoff, time.Second)
+	o.MaxBackoff = cmp.Or(o.MaxBackoff, 5*time.Minute)
+	// Long enough for a first set of 200,000 documents from Meteor (6,400 a
+	// second), short enough that nobody thinks the program hangs.
+	o.QuiesceLimit = cmp.Or(o.QuiesceLimit, 30*time.Second)
+	// A program that has not subscribed 30s after it went live will not.
+	o.Grace = cmp.Or(o.Grace, 30*time.Second)
+	o.MaxCalls = cmp.Or(o.MaxCalls, 10_000)
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	o.Client.Session, o.Client.ReceivedCount = "", 0
+	if o.Client.Logger == nil {
+		o.Client.Logger = o.Logger
+	}
+	return o
+}
+
+const (
+	// quickRetries is how many losses in a row are answered at once: nearly always
+	// the server was restarted or a proxy went away, and is there.
+	quickRetries = 2
+	quickWait    = 10 * time.Millisecond
+	backoffBase  = 2.2
+	// hopeless is a count of retries that has long reached MaxBackoff.
+	hopeless = 1000
+
+	// Data messages that come within flushIdle of each other are one transaction,
+	// but none waits longer than flushAge, and none is larger than flushSize: a
+	// first sync should not make observers, or the disk, wait for its end.
+	flushIdle = 5 * time.Millisecond
+	flushAge  = 500 * time.Millisecond
+	flushSize = 4096
+
+	// holdSize bounds what is kept in memory while a Wait call is outstanding.
+	holdSize = 1 << 16
+)

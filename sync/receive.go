@@ -1,0 +1,96 @@
+package sync
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/replicad/replicad/ddp"
+)
+
+// receive takes what arrived on a session, in order.
+func (l *loop) receive(s *session, messages []ddp.Message) {
+	now := time.Now()
+	for _, m := range messages {
+		if l.session != s {
+			return // lost meanwhile
+		}
+		switch m := m.(type) {
+		case ddp.Added:
+			l.data(s, m.Collection, m, now)
+		case ddp.Changed:
+			l.data(s, m.Collection, m, now)
+		case ddp.Removed:
+			l.data(s, m.Collection, m, now)
+		case ddp.AddedBefore:
+			// Places mean nothing to a collection; the document does.
+			l.data(s, m.Collection, ddp.Added{Collection: m.Collection, ID: m.ID, Fields: m.Fields}, now)
+		case ddp.Ready:
+			l.readied(s, m.Subs)
+		case ddp.Nosub:
+			l.ended(s, m)
+		case ddp.Updated:
+			l.updated(s, m.Methods)
+		case ddp.Result:
+			l.result(s, m)
+		case ddp.Unknown:
+			l.unknown(s, m)
+		}
+	}
+}
+
+// data takes one data message, to the view or to the batch.
+func (l *loop) data(s *session, collection string, m ddp.Message, now time.Time) {
+	if strings.HasPrefix(collection, reserved) {
+		l.skip(fmt.Errorf("collection %q: names beginning with %q are reserved", collection, reserved))
+		l.report()
+		return
+	}
+	if s.view != nil {
+		s.view.apply(m)
+		return
+	}
+	if len(s.batch) == 0 {
+		s.first = now
+	}
+	s.last = now
+	s.batch = append(s.batch, m)
+	if len(s.batch) < flushSize {
+		return
+	}
+	if s.blocked() {
+		if len(s.batch) < holdSize {
+			return
+		}
+		l.log.Warn("sync: too many changes to hold back for a Wait call; showing them", "messages", len(s.batch))
+		l.stopWaiting(s)
+		return
+	}
+	l.settle(s)
+}
+
+// flushAt returns when the batch must go to the store; zero: there is none, or it
+// is held up.
+func (s *session) flushAt() time.Time {
+	if len(s.batch) == 0 || s.blocked() {
+		return time.Time{}
+	}
+	return earliest(s.last.Add(flushIdle), s.first.Add(flushAge))
+}
+
+// unknown takes a message that package ddp does not know, or could not read.
+func (l *loop) unknown(s *session, m ddp.Unknown) {
+	if m.Err == nil {
+		l.log.Debug("sync: message of unknown kind", "msg", m.Type)
+		return
+	}
+	var broken *ddp.MalformedError
+	if errors.As(m.Err, &broken) && broken.Type == "result" && broken.ID != "" {
+		// The method has run; nobody should wait for a result that cannot be read.
+		l.answer(s, broken.ID, ddp.Result{}, fmt.Errorf("sync: unreadable result: %w", m.Err))
+		return
+	}
+	l.status.Skipped++ // package client has told the log
+	l.dirty = true
+}

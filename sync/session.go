@@ -1,0 +1,122 @@
+package sync
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/replicad/replicad/ddp"
+	"github.com/replicad/replicad/ddp/client"
+)
+
+// session is what the loop knows of one connection. It dies with it: nothing in
+// here is of use to the next.
+type session struct {
+	conn     *client.Conn
+	cancel   context.CancelFunc // of the sender
+	outbound chan []ddp.Message // to the sender, so that the loop never waits
+	out      []ddp.Message      // not yet handed to the sender
+
+	// Data messages not yet in the store, in order; when the first and the last of
+	// them came. Only used where view is nil.
+	batch       []ddp.Message
+	first, last time.Time
+	// To be released when the data before them are in the store.
+	ready   []*subscribed
+	updated []*call
+
+	// view gathers the documents of this session beside those of the store, while
+	// the store must stay as it was; nil: data go to the store.
+	view *view
+	// revalidating are the subscriptions that the store held all documents of, and
+	// filling the others that may own some of its documents, as far as the server
+	// has not answered them on this session. calls are those that must be updated
+	// before data are shown.
+	revalidating map[*subscribed]struct{}
+	filling      map[*subscribed]struct{}
+	calls        map[string]struct{}
+	late         bool      // limitAt has passed: revalidating holds nothing up any more
+	limitAt      time.Time // when to stop holding data up; zero: nothing is held up
+
+	// stale are the documents of the store that this session has not confirmed.
+	stale staleSet
+	// orphans says that no subscription of before speaks for the stale documents,
+	// and spoken that one of the program's does now.
+	orphans, spoken bool
+	startedAt       time.Time
+	progressAt      time.Time // when a stale document was last confirmed
+}
+
+// connected begins a session: calls first, subscriptions after, in the order in
+// which they were made.
+func (l *loop) connected(conn *client.Conn) {
+	ctx, cancel := context.WithCancel(l.r.ctx)
+	now := time.Now()
+	s := &session{
+		conn: conn, cancel: cancel, outbound: make(chan []ddp.Message),
+		revalidating: map[*subscribed]struct{}{},
+		filling:      map[*subscribed]struct{}{},
+		calls:        map[string]struct{}{},
+		startedAt:    now, progressAt: now,
+	}
+	l.session = s
+	l.r.wg.Go(func() { s.send(ctx) })
+
+	l.resendCalls(s)
+	subs := make([]*subscribed, 0, len(l.subs))
+	for _, sub := range l.subs {
+		subs = append(subs, sub)
+	}
+	slices.SortFunc(subs, func(a, b *subscribed) int { return int(a.order) - int(b.order) })
+	l.begin(s, subs)
+	for _, sub := range subs {
+		l.sendSub(s, sub)
+	}
+	l.settle(s)
+}
+
+// send is the sender of a session.
+func (s *session) send(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case batch := <-s.outbound:
+			for _, m := range batch {
+				if s.conn.Send(ctx, m) != nil {
+					return // the session has ended, and the loop will hear of it
+				}
+			}
+		}
+	}
+}
+
+// hangUp ends a session, after putting into the store what may be there.
+func (l *loop) hangUp(s *session) {
+	if s.view == nil && !s.blocked() {
+		l.settle(s)
+	}
+	if l.session == s {
+		l.drop(s)
+	}
+}
+
+// drop forgets a session and all that it had not put into the store.
+func (l *loop) drop(s *session) {
+	l.session = nil
+	s.cancel()
+	l.r.wg.Go(func() { s.conn.Close() })
+	for _, sub := range l.subs {
+		sub.old = sub.old || sub.sent
+		sub.sent = false
+	}
+	l.loseCalls()
+	l.setStale(0)
+}
+
+// setStale sets the number that the status shows.
+func (l *loop) setStale(n int) {
+	if l.status.Stale != n {
+		l.status.Stale, l.dirty = n, true
+	}
+}
