@@ -3,6 +3,7 @@ package wire
 import (
 	"context"
 	"sync"
+	"time"
 )
 
 // queue holds the frames that wait to be written: their bytes end to end in one
@@ -29,8 +30,7 @@ func (b *batch) add(frame []byte) {
 	b.ends = append(b.ends, len(b.bytes))
 }
 
-// reset empties b and keeps its memory, unless a burst made it much larger than
-// the queue usually gets.
+// reset empties b and keeps its memory, if that is at most so much.
 func (b *batch) reset(keep int) {
 	if cap(b.bytes) > keep {
 		b.bytes = nil
@@ -99,6 +99,32 @@ func (q *queue) signal() {
 	case q.wake <- struct{}{}:
 	default:
 	}
+}
+
+// wait waits until take has something to do. A queue that has been dry for a while
+// gives back what a burst made it allocate, and so do the empty batches of its
+// taker.
+func (q *queue) wait(urgent, normal *batch) {
+	const keep, while = 64 << 10, time.Second
+	if cap(urgent.bytes)+cap(normal.bytes) > keep {
+		idle := time.NewTimer(while)
+		select {
+		case <-q.wake:
+			idle.Stop()
+			return
+		case <-idle.C:
+		}
+		urgent.reset(keep)
+		normal.reset(keep)
+		q.mu.Lock()
+		for _, b := range []*batch{&q.urgent, &q.normal} {
+			if len(b.ends) == 0 {
+				b.reset(keep)
+			}
+		}
+		q.mu.Unlock()
+	}
+	<-q.wake
 }
 
 // take moves all waiting frames into the two batches, which must be empty and

@@ -33,8 +33,8 @@ type Socket struct {
 
 	closing   atomic.Bool
 	closeOnce sync.Once
-	farewell  []byte        // the close frame's payload; set before the queue is closed
-	written   chan struct{} // closed when the writer has ended
+	farewell  atomic.Pointer[[]byte] // payload of the close frame that Close asked for
+	written   chan struct{}          // closed when the writer has ended
 }
 
 func newSocket(ws *websocket.Conn, conn *cork, limits Limits) *Socket {
@@ -141,15 +141,15 @@ func (s *Socket) write() {
 	defer close(s.written)
 	var urgent, normal batch
 	for closed := false; !closed; {
-		<-s.queue.wake
+		s.queue.wait(&urgent, &normal)
 		closed = s.queue.take(&urgent, &normal)
 		s.conn.hold()
 		err := urgent.each(s.writeFrame)
 		if err == nil {
 			err = normal.each(s.writeFrame)
 		}
-		if closed && s.farewell != nil {
-			s.ws.WriteControl(websocket.CloseMessage, s.farewell, time.Now().Add(linger))
+		if last := s.farewell.Load(); closed && last != nil {
+			s.ws.WriteControl(websocket.CloseMessage, *last, time.Now().Add(linger))
 		}
 		if e := s.conn.release(); err == nil {
 			err = e
@@ -158,8 +158,8 @@ func (s *Socket) write() {
 			s.fail(err)
 			return
 		}
-		urgent.reset(s.limits.Queue)
-		normal.reset(s.limits.Queue)
+		urgent.reset(2 * s.limits.Queue) // growth overshoots the limit
+		normal.reset(2 * s.limits.Queue)
 	}
 }
 
@@ -192,7 +192,8 @@ func (s *Socket) Close(code int, text string) error {
 			return
 		}
 		s.conn.expire(time.Now().Add(linger))
-		s.farewell = farewell(code, text)
+		payload := farewell(code, text)
+		s.farewell.Store(&payload)
 		s.queue.close(ErrClosed)
 		<-s.written
 		s.drain()

@@ -1,0 +1,33 @@
+// Package client holds one DDP session on one socket. A [Conn] dies once and is
+// never revived: to connect again is its owner's business (see package sync).
+//
+// # What a Conn does by itself
+//
+// It agrees on a version with the server, answers pings at once, pings after a
+// silence, and finds out when the server is gone. It keeps no documents, knows no
+// subscriptions and repeats nothing.
+//
+// # Order and back-pressure
+//
+// Every frame that arrives after connected gives one message, pings and pongs
+// aside; [Conn.Take] gives all that are waiting, in the order in which they came,
+// and they belong to the caller. So who resumes a session counts one for connected
+// and one for each message taken. Frames that cannot be understood are among them,
+// as [ddp.Unknown], and are logged; they do not end the session.
+//
+// What waits to be taken is bounded, in messages and in bytes. When it is full the
+// socket is not read any more, so the server is slowed by TCP. Meanwhile the
+// session is not given up, and pings tell the server that the client lives.
+//
+// Messages sent by one goroutine arrive in that order. Send returns when the
+// message is queued; it waits when the queue is full. What was queued when the
+// session ends is lost, and nobody is told: the owner learns from what the server
+// answers, or does not.
+//
+// # Ends
+//
+// [Conn.Done] is closed when the session has ended, and then [Conn.Err] says why:
+// [ErrClosed] after Close, a [*CloseError] where the server closed, [ErrSilent]
+// where it did not answer a ping, a [*TooBigError], or the network's error. What
+// arrived before the end can still be taken.
+package client

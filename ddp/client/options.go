@@ -1,0 +1,91 @@
+package client
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/replicad/replicad/ddp"
+	"github.com/replicad/replicad/ddp/internal/wire"
+)
+
+// Options configure Dial and New. The zero value is the default.
+type Options struct {
+	Header http.Header // sent with the handshake
+	TLS    *tls.Config // for https and wss; nil means the system's roots
+
+	// Handshake bounds the dialing, from the first packet to connected; 0 means 10s,
+	// negative no bound but the context's.
+	Handshake time.Duration
+	// Heartbeat is how often the client looks whether anything came from the
+	// server, and pings if not; 0 means 17.5s, negative never.
+	Heartbeat time.Duration
+	// Timeout is the longest wait for the answer to a ping; 0 means 15s.
+	Timeout time.Duration
+
+	// Session is the id of a session to resume, and ReceivedCount how many of its
+	// messages arrived, connected included and pings and pongs excluded. Servers
+	// that cannot resume ignore both. Conn.Session tells whether it was resumed.
+	Session       string
+	ReceivedCount int
+	// Versions are the protocol versions to be spoken, the best first; nil means
+	// ddp.Versions().
+	Versions []string
+	// Version is the one to propose first: that of the last session. "" means the
+	// first of Versions.
+	Version string
+
+	// MaxMessage is the longest message that is accepted, in bytes; 0 means 16 MiB.
+	// A longer one ends the session with a *TooBigError.
+	MaxMessage int64
+	// MaxWaiting is how many messages may wait for Take, and MaxWaitingBytes how
+	// many bytes of them; 0 means 4,096 and 4 MiB. One message may always wait.
+	MaxWaiting      int
+	MaxWaitingBytes int
+	// Deflate is the shortest message that is sent compressed, in bytes, where the
+	// server agrees; 0 means 1,024, negative that compression is not offered.
+	Deflate int
+
+	// Dial, if not nil, makes the transport instead of a WebSocket: see Pipe. It is
+	// given the URL as Dial was.
+	Dial func(ctx context.Context, url string) (Transport, error)
+	// Logger hears of frames that cannot be understood and of complaints of the
+	// server; nil means slog.Default().
+	Logger *slog.Logger
+}
+
+func (o Options) withDefaults() Options {
+	o.Handshake = cmp.Or(o.Handshake, 10*time.Second)
+	// Servers ping after 15s. A little more leaves the pings to them.
+	o.Heartbeat = cmp.Or(o.Heartbeat, 17500*time.Millisecond)
+	o.Timeout = cmp.Or(o.Timeout, 15*time.Second)
+	// A batch of 4,096 is some milliseconds of work for a store, enough to make
+	// the cost of a commit vanish; a larger one only adds latency and memory.
+	o.MaxWaiting = cmp.Or(o.MaxWaiting, 4096)
+	o.MaxWaitingBytes = cmp.Or(o.MaxWaitingBytes, 4<<20)
+	if o.Versions == nil {
+		o.Versions = ddp.Versions()
+	}
+	if o.Version == "" && len(o.Versions) > 0 {
+		o.Version = o.Versions[0]
+	}
+	o.Logger = cmp.Or(o.Logger, slog.Default())
+	return o
+}
+
+// Transport carries whole frames; the sockets and the ends of a Pipe are ones.
+type Transport = wire.Transport
+
+// PipeEnd is one end of a Pipe, and PipeOptions configure it.
+type (
+	PipeEnd     = wire.PipeEnd
+	PipeOptions = wire.PipeOptions
+)
+
+// Pipe returns two connected transports in memory, for tests and simulations: one
+// for Options.Dial or New, the other for a server. They work in a testing/synctest
+// bubble, and Cut breaks them.
+func Pipe(opts PipeOptions) (a, b *PipeEnd) { return wire.Pipe(opts) }
