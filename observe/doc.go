@@ -1,0 +1,60 @@
+// Package observe keeps query results alive: it turns commits of a store into
+// the smallest change of each observed result.
+//
+// # Order
+//
+// The batches of one observation come one at a time and in the order of Seq; each
+// leads from the result that the last one led to, to one that the store had.
+// Applied in order, events give that result exactly: the same documents, and in a
+// result with an order the same sequence, at every step with the places that the
+// events name. Two observations do not wait for each other: one may be at commit
+// 9 while the other is still at 4.
+//
+// The initial result comes first and holds every commit whose Update has
+// returned. Two documents that differ only in the order of their fields count as
+// equal: going from one to the other is no event.
+//
+// # Slowness
+//
+// A slow callback delays nobody, neither the writer nor another observation. A
+// handle that lags is given its batches one by one up to a limit (64 batches or
+// 1,024 changes); beyond, what waits is merged into the least difference between
+// what it last saw and now, which cannot outgrow the two results. The same holds
+// for the commits that wait to be worked in: they are merged when they become
+// many. Nothing here grows with time.
+//
+// # Callbacks
+//
+// Callbacks run on the handle's own goroutine (the first one on the caller's of
+// Start) with no lock held. They may write to the store, start and stop
+// observations, this one included, and take as long as they like. A callback that
+// panics ends its own observation: see [Handle.Err]. The iterators [Batches] and
+// [Results] run in the caller's goroutine and need none.
+//
+// Starting an observation, and [Handle.Wait], need the writer's lock for a
+// moment, so neither may be called inside store.Update. Stopping does not.
+//
+// # Cost
+//
+// There is a hub for each observed collection, fed by [store.Store.Tail]. It finds
+// the results that a change concerns by the values that the document had and has:
+// one whose selector pins a field (by equality, $in, or _id, also inside $and) by
+// hash, so that their number does not matter; the others are asked one by one.
+// Equal queries share one result.
+//
+// A result without an order keeps nothing: Before and After of a change decide.
+// One with a sort, a skip or a limit keeps all documents that match in an
+// order-statistics tree of (sort key, _id), or of insertion where there is no sort;
+// a change costs O(log n) wherever it falls, and never a query.
+//
+// # Meteor
+//
+// [Docs] is Meteor's observe, [Changes] its observeChanges, [Pause] its
+// pauseObservers. The answers are those of minimongo (testdata/observe.jsonl),
+// with these differences, each for a reason:
+//   - a multi-update is one commit and so one batch with the least difference,
+//     where minimongo may tell intermediate states;
+//   - a sort's ties are broken by _id, in the direction of its last key, where
+//     minimongo goes by habit;
+//   - a multi-update that fails midway leaves nothing behind, here.
+package observe

@@ -1,0 +1,316 @@
+package observe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/replicad/replicad/store"
+)
+
+// ErrStopped is returned by Wait where the observation ends before it has
+// delivered what is waited for.
+var ErrStopped = errors.New("observe: stopped")
+
+// A PanicError is what Handle.Err returns after a callback panicked.
+type PanicError struct {
+	Query string // the query observed
+	Value any    // what the callback panicked with
+	Stack []byte // of the callback
+}
+
+func (e *PanicError) Error() string {
+	return fmt.Sprintf("observe: callback of %s panicked: %v", e.Query, e.Value)
+}
+
+// Handle is a running observation.
+type Handle struct {
+	hub     *hub
+	res     *result
+	at      int       // seat among the result's handles; guarded by the hub's mutex
+	since   store.Seq // commits up to here it has seen at its start; likewise
+	query   string    // for people
+	deliver func(*Handle, docBatch) error
+	logger  *slog.Logger
+
+	wake chan struct{} // one place
+	done chan struct{} // closed when no callback runs or will run
+
+	mu   sync.Mutex // guards the rest; a leaf
+	mail mailbox
+
+	pushed    uint64 // parcels put in so far
+	delivered uint64 // parcels whose callback has returned
+	waiters   []waiter
+	paused    bool
+	stopped   bool
+	err       error
+	stats     stats
+}
+
+// waiter is closed when a handle has delivered so many parcels.
+type waiter struct {
+	pushed uint64
+	done   chan struct{}
+}
+
+type stats struct {
+	batches uint64
+	merged  uint64
+	busy    time.Duration
+}
+
+// Stop ends the observation. No callback starts after it returns, and one that
+// runs on another goroutine has ended: so do not call it with a lock held that
+// the callback takes, nor inside store.Update if the callback writes. It may be
+// called more than once, and from the handle's own callback, where it does not
+// wait; nor does it, where two callbacks stop each other, wait for both.
+func (h *Handle) Stop() {
+	h.end(nil)
+	waitOutside(h)
+}
+
+// Done is closed when the observation has ended, by Stop or by itself, and no
+// callback runs any more.
+func (h *Handle) Done() <-chan struct{} { return h.done }
+
+// Err tells why the observation ended by itself: a *PanicError where a callback
+// panicked, or the error of a document that could not be made a T. It is nil
+// while the observation runs, and after Stop.
+func (h *Handle) Err() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.err
+}
+
+// Wait waits until everything that commits up to seq did to the result has been
+// delivered: their callbacks have returned. Where seq is still to come, it waits
+// for that too. It returns the error of ctx, or ErrStopped. Inside the handle's
+// own callback, or inside store.Update, it would wait for itself.
+func (h *Handle) Wait(ctx context.Context, seq store.Seq) error {
+	if err := committed(ctx, h.hub.store, seq); err != nil {
+		return err
+	}
+	if err := h.hub.reach(ctx, seq); err != nil {
+		return err
+	}
+	h.mu.Lock()
+	if h.delivered >= h.pushed {
+		defer h.mu.Unlock()
+		if h.stopped {
+			return ErrStopped
+		}
+		return nil
+	}
+	w := waiter{h.pushed, make(chan struct{})}
+	h.waiters = append(h.waiters, w)
+	h.mu.Unlock()
+	select {
+	case <-w.done:
+		return nil
+	case <-h.done:
+		return ErrStopped
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// committed waits until the store has told its observers of commit seq.
+func committed(ctx context.Context, s *store.Store, seq store.Seq) error {
+	for {
+		news := make(chan struct{}, 1)
+		// A tail begins between two commits: all that the snapshot holds is told.
+		from, stop := s.Tail("", func(c *store.Commit) {
+			if c.Seq >= seq {
+				signal(news)
+			}
+		})
+		if from.Seq() >= seq {
+			stop()
+			return nil
+		}
+		select {
+		case <-news:
+			stop()
+		case <-ctx.Done():
+			stop()
+			return ctx.Err()
+		}
+	}
+}
+
+// push puts a parcel into the mailbox. The hub's mutex is held.
+func (h *Handle) push(p *parcel) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.stopped {
+		return
+	}
+	if !h.mail.add(p, h.res, h.paused) {
+		return
+	}
+	h.pushed++
+	if !h.paused {
+		signal(h.wake)
+	}
+}
+
+// next waits for the next batch that has events. It is false when the handle was
+// stopped or ctx is done. number is for finish.
+func (h *Handle) next(ctx context.Context) (b docBatch, number uint64, ok bool) {
+	for {
+		b, number, ok = h.poll()
+		if ok && len(b.Events) > 0 {
+			return b, number, true
+		}
+		if ok { // all that happened is hidden, or undone
+			h.finish(number, 0)
+			continue
+		}
+		if h.ended() {
+			return docBatch{}, 0, false
+		}
+		select {
+		case <-h.wake:
+		case <-ctx.Done():
+			return docBatch{}, 0, false
+		}
+	}
+}
+
+// poll takes the next batch out of the mailbox, if there is one.
+func (h *Handle) poll() (b docBatch, number uint64, ok bool) {
+	h.mu.Lock()
+	if h.stopped || h.paused || !h.mail.late {
+		defer h.mu.Unlock()
+		if h.stopped || h.paused {
+			return docBatch{}, 0, false
+		}
+		p := h.mail.pop()
+		if p == nil {
+			return docBatch{}, 0, false
+		}
+		return docBatch{Seq: p.seq, Events: p.events}, h.pushed - uint64(h.mail.len()), true
+	}
+	h.mu.Unlock()
+
+	// The places of a merged difference are those of the present result, so
+	// nothing may change it here.
+	h.hub.mu.Lock()
+	defer h.hub.mu.Unlock()
+	h.mu.Lock()
+	if h.stopped || h.paused || !h.mail.late {
+		h.mu.Unlock()
+		return docBatch{}, 0, false
+	}
+	number = h.pushed
+	seq, deltas := h.mail.takeMerged()
+	h.stats.merged++
+	h.mu.Unlock()
+	return docBatch{Seq: seq, Events: h.res.events(deltas)}, number, true
+}
+
+// finish notes that a batch has been delivered, and how long that took; 0 for
+// one that did not need to be.
+func (h *Handle) finish(number uint64, busy time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.delivered = max(h.delivered, number)
+	if h.stats.busy += busy; busy > 0 {
+		h.stats.batches++
+	}
+	if len(h.waiters) == 0 {
+		return
+	}
+	h.waiters = slices.DeleteFunc(h.waiters, func(w waiter) bool {
+		if w.pushed <= h.delivered {
+			close(w.done)
+			return true
+		}
+		return false
+	})
+}
+
+// run delivers batches until the handle is stopped: the handle's goroutine.
+func (h *Handle) run() {
+	defer close(h.done)
+	defer atWork(h)()
+	defer func() { h.end(nil) }() // the callback may have called runtime.Goexit
+	for {
+		b, number, ok := h.next(context.Background())
+		if !ok {
+			return
+		}
+		begin := time.Now()
+		if !h.call(b) {
+			return
+		}
+		h.finish(number, max(time.Since(begin), 1))
+	}
+}
+
+// call delivers one batch. It is false where that ended the observation.
+func (h *Handle) call(b docBatch) (ok bool) {
+	defer func() {
+		if v := recover(); v != nil {
+			err := &PanicError{Query: h.query, Value: v, Stack: debug.Stack()}
+			h.logger.Error("observe: a callback panicked; its observation is stopped",
+				"query", h.query, "panic", v, "stack", string(err.Stack))
+			h.end(err)
+		}
+	}()
+	if err := h.deliver(h, b); err != nil {
+		h.misfit(err)
+		return false
+	}
+	return true
+}
+
+// misfit ends the observation for a document that cannot be made a T.
+func (h *Handle) misfit(err error) {
+	h.logger.Error("observe: a document does not fit; its observation is stopped", "query", h.query, "error", err)
+	h.end(err)
+}
+
+// ended reports whether the handle was stopped, also by its own callback.
+func (h *Handle) ended() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.stopped
+}
+
+// end stops the handle, once, and does not wait.
+func (h *Handle) end(err error) {
+	h.mu.Lock()
+	if h.stopped {
+		h.mu.Unlock()
+		return
+	}
+	h.stopped = true
+	h.err = err
+	h.mail = mailbox{}
+	h.mu.Unlock()
+	signal(h.wake)
+	h.hub.leave(h)
+	forget(h.hub)
+}
+
+// pause holds deliveries back; what happens meanwhile becomes one difference.
+func (h *Handle) pause() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.paused = true
+	h.mail.mergeAll()
+}
+
+func (h *Handle) resume() {
+	h.mu.Lock()
+	h.paused = false
+	h.mu.Unlock()
+	signal(h.wake)
+}

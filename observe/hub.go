@@ -1,0 +1,352 @@
+package observe
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/replicad/replicad/ddp/ejson"
+	"github.com/replicad/replicad/query"
+	"github.com/replicad/replicad/store"
+)
+
+// hub keeps the observed results of one collection. The store notes its commits
+// in the inbox; the hub's goroutine, or whoever cannot wait for it, takes them
+// out in order, changes the results that they concern, and puts what came of it
+// into the mailboxes of the handles. No user code runs under its mutex, and
+// nothing waits under it.
+type hub struct {
+	store      *store.Store
+	collection string
+	opened     sync.Once
+	untail     func() // ends the tail; set when opened
+	in         inbox
+
+	users int // handles and starts; guarded by the registry's mutex
+
+	mu      sync.Mutex // guards the rest; before a handle's mutex and the inbox's
+	seq     store.Seq  // commits up to here are worked in
+	results map[share]*result
+	all     []*result // each at its own number
+	loading []*result // those of all that take no part yet
+	routes  router
+	commit  uint64    // number of commits, to meet a result once in each
+	changed uint64    // number of changes, likewise
+	touched []*result // by the commit at hand
+	waiters []reached
+	paused  bool
+	closed  bool
+}
+
+// reached is closed when the hub has worked in a commit.
+type reached struct {
+	seq  store.Seq
+	done chan struct{}
+}
+
+func newHub(s *store.Store, collection string) *hub {
+	return &hub{
+		store:      s,
+		collection: collection,
+		in:         inbox{wake: make(chan struct{}, 1)},
+		results:    map[share]*result{},
+	}
+}
+
+// open begins to follow the store. It waits for the store's writer.
+func (h *hub) open() {
+	h.opened.Do(func() {
+		from, stop := h.store.Tail(h.collection, func(c *store.Commit) { h.in.note(h.collection, c) })
+		h.mu.Lock()
+		h.seq = max(h.seq, from.Seq())
+		h.mu.Unlock()
+		h.untail = stop
+		go h.run()
+	})
+}
+
+// close lets the hub's goroutine end. Nobody uses the hub any more.
+func (h *hub) close() {
+	h.mu.Lock()
+	h.closed = true
+	h.mu.Unlock()
+	signal(h.in.wake)
+}
+
+func (h *hub) run() {
+	for range h.in.wake {
+		for h.work() {
+		}
+		h.mu.Lock()
+		closed := h.closed
+		h.mu.Unlock()
+		if closed {
+			h.untail()
+			return
+		}
+	}
+}
+
+// A portion is worked in without letting go of the mutex: long enough that the
+// mutex costs nothing, and short enough for who waits to start or stop.
+const portion = 512
+
+// work works in some of what waits, and reports whether there may be more.
+func (h *hub) work() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.workLocked()
+}
+
+func (h *hub) workLocked() bool {
+	for n := 0; n < portion; {
+		e, ok := h.in.take()
+		if !ok {
+			return false
+		}
+		n += 1 + len(e.changes)
+		h.applyLocked(e)
+	}
+	return true
+}
+
+// applyLocked works in one commit.
+func (h *hub) applyLocked(e entry) {
+	h.commit++
+	meet := h.meetLocked // bound once a commit
+	for i := range e.changes {
+		c := &e.changes[i]
+		if c.Collection != h.collection {
+			continue
+		}
+		h.changed++
+		h.routes.route(c, func(b *bucket) { meet(b, c) })
+	}
+	for _, r := range h.loading {
+		r.backlog.add(e)
+		r.backlog.merge(h.collection, r.since)
+	}
+	for i, r := range h.touched {
+		r.flush(e.seq)
+		h.touched[i] = nil
+	}
+	h.touched = h.touched[:0]
+	h.seq = max(h.seq, e.seq)
+	h.waiters = slices.DeleteFunc(h.waiters, func(w reached) bool {
+		if w.seq <= h.seq {
+			close(w.done)
+			return true
+		}
+		return false
+	})
+}
+
+// meetLocked lets the results of a bucket look at a change, each once.
+func (h *hub) meetLocked(b *bucket, c *store.Change) {
+	for _, m := range b.members {
+		r := m.res
+		if r.met == h.changed {
+			continue
+		}
+		r.met = h.changed
+		r.change(c)
+		if len(r.diff.list) > 0 && r.touched != h.commit {
+			r.touched = h.commit
+			h.touched = append(h.touched, r)
+		}
+	}
+}
+
+// flush gives what the commit did to a result to its handles.
+func (r *result) flush(seq store.Seq) {
+	if len(r.diff.list) == 0 {
+		return
+	}
+	p := &parcel{seq: seq, deltas: r.diff.take()}
+	for _, hd := range r.handles {
+		if seq > hd.since {
+			hd.push(p)
+		}
+	}
+}
+
+// reach waits until everything that the store has noted so far, up to seq, is
+// worked in. Where it can it works itself.
+func (h *hub) reach(ctx context.Context, seq store.Seq) error {
+	seq = min(seq, h.in.noted())
+	h.mu.Lock()
+	for h.seq < seq && h.workLocked() {
+	}
+	if h.seq >= seq {
+		h.mu.Unlock()
+		return nil
+	}
+	// A start holds the inbox. It lets go soon, or when the writer does.
+	w := reached{seq, make(chan struct{})}
+	h.waiters = append(h.waiters, w)
+	h.mu.Unlock()
+	select {
+	case <-w.done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// join makes hd a handle of the result of spec, and returns the present result
+// with the Seq that it shows. It waits, at most, for the store's writer and for
+// another start of an equal query.
+func (h *hub) join(hd *Handle, spec *store.Spec, ordered bool) (store.Seq, []ejson.Doc) {
+	h.open()
+	// The background is never done, so this gives no error.
+	_ = h.reach(context.Background(), ^store.Seq(0))
+	name := shareOf(spec, ordered)
+	for ordered {
+		h.mu.Lock()
+		r := h.results[name]
+		if r == nil {
+			h.mu.Unlock()
+			break
+		}
+		if r.loaded {
+			defer h.mu.Unlock()
+			h.seatLocked(hd, r, h.seq)
+			return h.seq, r.seen()
+		}
+		h.mu.Unlock()
+		<-r.loading
+	}
+
+	h.in.hold()
+	from := h.store.Snapshot()
+	h.mu.Lock()
+	r := h.results[name]
+	if ordered && r != nil { // somebody was faster
+		h.mu.Unlock()
+		h.in.release(from.Seq())
+		return h.join(hd, spec, ordered)
+	}
+	if r == nil {
+		r = newResult(spec, ordered, name)
+		r.since = from.Seq()
+		h.addLocked(r)
+	}
+	h.seatLocked(hd, r, from.Seq())
+	h.mu.Unlock()
+	h.in.release(from.Seq())
+
+	if ordered {
+		r.load(spec, from)
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		return h.loadedLocked(r), r.seen()
+	}
+	var docs []ejson.Doc
+	for _, d := range spec.Run(from) {
+		docs = append(docs, r.project(d))
+	}
+	return from.Seq(), docs
+}
+
+// addLocked takes in a result. One with an order is loading, and takes no part
+// in the routing yet.
+func (h *hub) addLocked(r *result) {
+	r.at = len(h.all)
+	h.all = append(h.all, r)
+	h.results[r.name] = r
+	if r.loaded {
+		h.routes.add(r)
+	} else {
+		h.loading = append(h.loading, r)
+	}
+}
+
+// dropLocked forgets a result that has no handles.
+func (h *hub) dropLocked(r *result) {
+	last := h.all[len(h.all)-1]
+	h.all[r.at], last.at = last, r.at
+	h.all[len(h.all)-1] = nil
+	h.all = h.all[:len(h.all)-1]
+	delete(h.results, r.name)
+	h.routes.remove(r)
+}
+
+// loadedLocked brings a result that has been loaded to the present.
+func (h *hub) loadedLocked(r *result) store.Seq {
+	for {
+		e, ok := r.backlog.take()
+		if !ok {
+			break
+		}
+		if e.seq <= r.since {
+			continue
+		}
+		for i := range e.changes {
+			if c := &e.changes[i]; c.Collection == h.collection {
+				r.change(c)
+			}
+		}
+	}
+	r.backlog = intake{}
+	r.diff.take() // nobody has seen the state before it
+	seq := max(h.seq, r.since)
+	for _, hd := range r.handles {
+		hd.since = seq
+	}
+	r.loaded = true
+	h.loading = slices.DeleteFunc(h.loading, func(l *result) bool { return l == r })
+	h.routes.add(r)
+	close(r.loading)
+	return seq
+}
+
+func (h *hub) seatLocked(hd *Handle, r *result, since store.Seq) {
+	hd.res, hd.since, hd.at = r, since, len(r.handles)
+	r.handles = append(r.handles, hd)
+	if h.paused {
+		hd.pause()
+	}
+}
+
+// leave ends a handle's part in its result.
+func (h *hub) leave(hd *Handle) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	r := hd.res
+	last := r.handles[len(r.handles)-1]
+	r.handles[hd.at], last.at = last, hd.at
+	r.handles[len(r.handles)-1] = nil
+	r.handles = r.handles[:len(r.handles)-1]
+	if len(r.handles) == 0 {
+		h.dropLocked(r)
+	}
+}
+
+// share is equal for queries that have the same result in every state of the
+// store. Projections are the same if they were compiled together: by one Query
+// and its copies.
+type share struct {
+	query  string
+	fields *query.Fields
+}
+
+func shareOf(spec *store.Spec, ordered bool) share {
+	var b strings.Builder
+	if ordered {
+		b.WriteByte('o')
+		if spec.Sorter != nil {
+			for _, key := range spec.Sorter.Keys() {
+				b.WriteString(strconv.Quote(key))
+			}
+		}
+	}
+	b.WriteByte(' ')
+	b.WriteString(strconv.Itoa(spec.Skip))
+	b.WriteByte(' ')
+	b.WriteString(strconv.Itoa(spec.Limit))
+	b.WriteByte(' ')
+	b.WriteString(spec.Matcher.Selector().Raw())
+	return share{b.String(), spec.Fields}
+}

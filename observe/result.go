@@ -1,0 +1,251 @@
+package observe
+
+import (
+	"math"
+	"slices"
+	"unsafe"
+
+	"github.com/replicad/replicad/ddp/ejson"
+	"github.com/replicad/replicad/query"
+	"github.com/replicad/replicad/store"
+)
+
+// result is what a query selects, kept up to date. Observers of equal queries
+// share one. Everything in it is guarded by the mutex of its hub.
+//
+// Without an order it has no state: a change's Before and After tell whether the
+// document was in the result and whether it is. With an order it holds a tree of
+// all that match, so that the place of a document, and what enters or leaves a
+// window when another comes or goes, is found in O(log n) and without a query.
+type result struct {
+	name        share
+	matcher     *query.Matcher
+	sorter      *query.Sorter // nil: the order of insertion
+	skip, limit int
+	fields      *query.Fields
+
+	ordered bool
+	tree    tree
+
+	at      int // number among the hub's
+	handles []*Handle
+	routes  []*member
+
+	// A result is loading while its first state is read, without the mutex, from
+	// a snapshot. Commits go to its backlog until then.
+	loading chan struct{} // closed when loaded; nil if it never was loading
+	loaded  bool
+	since   store.Seq // ordered: commits up to here are in the first state
+	backlog intake
+
+	diff    difference // of the commit that is being applied
+	met     uint64     // number of the last change that met it
+	touched uint64     // number of the last commit that met it
+	changes uint64     // met so far, for Explain
+	oldKey  []byte     // scratch
+	newKey  []byte     // scratch
+}
+
+func newResult(spec *store.Spec, ordered bool, name share) *result {
+	r := &result{
+		name:    name,
+		matcher: spec.Matcher,
+		sorter:  spec.Sorter,
+		skip:    spec.Skip,
+		limit:   spec.Limit,
+		fields:  spec.Fields,
+		ordered: ordered,
+	}
+	if ordered {
+		r.loading = make(chan struct{})
+	} else {
+		r.loaded = true
+	}
+	return r
+}
+
+// appendKey appends what puts d into its place.
+func (r *result) appendKey(dst []byte, slot uint64, d ejson.Doc) []byte {
+	if r.sorter != nil {
+		return r.sorter.AppendKey(dst, d)
+	}
+	return append(dst, byte(slot>>56), byte(slot>>48), byte(slot>>40), byte(slot>>32),
+		byte(slot>>24), byte(slot>>16), byte(slot>>8), byte(slot))
+}
+
+// load reads the first state. Nobody else uses the result meanwhile.
+func (r *result) load(spec *store.Spec, from *store.Snapshot) {
+	all := *spec
+	all.Sorter, all.Skip, all.Limit = nil, 0, 0
+	var items []item
+	var buf []byte
+	for slot, d := range all.Run(from) {
+		buf = r.appendKey(buf[:0], slot, d)
+		items = append(items, item{key: string(buf), doc: d})
+	}
+	byKey := func(a, b item) int {
+		if a.key < b.key {
+			return -1
+		}
+		return 1
+	}
+	if !slices.IsSortedFunc(items, byKey) {
+		slices.SortFunc(items, byKey)
+	}
+	r.tree = bulk(items)
+}
+
+func (r *result) span() span { return span{tree: &r.tree, skip: r.skip, limit: r.limit} }
+
+// seen returns the documents that an observer of the result sees now, as
+// projected. The result is ordered and loaded.
+func (r *result) seen() []ejson.Doc {
+	n := r.span().len()
+	docs := make([]ejson.Doc, 0, n)
+	r.tree.each(r.skip, r.skip+n, func(it item) { docs = append(docs, r.project(it.doc)) })
+	return docs
+}
+
+func (r *result) project(d ejson.Doc) ejson.Doc {
+	if r.fields == nil || d.IsZero() {
+		return d
+	}
+	return r.fields.Apply(d)
+}
+
+// change folds one change of the collection into the difference of the commit.
+func (r *result) change(c *store.Change) {
+	was := !c.Before.IsZero() && r.matcher.Match(c.Before)
+	is := !c.After.IsZero() && r.matcher.Match(c.After)
+	if !was && !is {
+		return
+	}
+	r.changes++
+	if r.ordered {
+		r.arrange(c, was, is)
+		return
+	}
+	d := delta{id: c.ID}
+	if was {
+		d.old.doc = c.Before
+	}
+	if is {
+		d.new.doc = c.After
+	}
+	r.diff.fold(d)
+}
+
+// nowhere is the place of a document outside of the tree: behind all others.
+const nowhere = math.MaxInt
+
+// arrange updates the tree and folds in what enters and leaves the window.
+func (r *result) arrange(c *store.Change, was, is bool) {
+	d := delta{id: c.ID}
+	from, to := nowhere, nowhere
+	if was {
+		r.oldKey = r.appendKey(r.oldKey[:0], c.Slot, c.Before)
+	}
+	if is {
+		r.newKey = r.appendKey(r.newKey[:0], c.Slot, c.After)
+	}
+	if was && is && string(r.oldKey) == string(r.newKey) {
+		// The usual update: the place stays, so nothing else is concerned.
+		at, it := r.tree.replace(view(r.newKey), c.After)
+		if r.within(at) {
+			d.old, d.new = it, item{it.key, c.After}
+			r.diff.fold(d)
+		}
+		return
+	}
+	if was {
+		var ok bool
+		if from, d.old, ok = r.tree.cut(view(r.oldKey)); !ok {
+			from = nowhere
+		}
+	}
+	if is {
+		d.new = item{string(r.newKey), c.After}
+		to = r.tree.put(d.new)
+	}
+	if !r.within(from) {
+		d.old = item{}
+	}
+	if !r.within(to) {
+		d.new = item{}
+	}
+	if !d.old.none() || !d.new.none() {
+		r.diff.fold(d)
+	}
+	// Of the others, two can cross an edge of the window: the last before it, and
+	// the last in it, counted without the document itself. The first is inside
+	// while the document lies before it, the second while it does not.
+	if r.skip > 0 {
+		r.cross(r.skip-1, from < r.skip, to < r.skip, to)
+	}
+	if r.limit > 0 {
+		last := r.skip + r.limit - 1
+		r.cross(last, from > last, to > last, to)
+	}
+}
+
+// within reports whether a place is inside the window.
+func (r *result) within(at int) bool {
+	return at != nowhere && at >= r.skip && (r.limit == 0 || at < r.skip+r.limit)
+}
+
+// cross folds in the document that is number i of all but the one that is now at
+// place to, if it was or came to be inside the window.
+func (r *result) cross(i int, was, is bool, to int) {
+	if was == is {
+		return
+	}
+	if i >= to {
+		i++
+	}
+	if i >= r.tree.len() {
+		return
+	}
+	it := r.tree.at(i)
+	d := delta{id: it.doc.ID()}
+	if was {
+		d.old = it
+	} else {
+		d.new = it
+	}
+	r.diff.fold(d)
+}
+
+// events turns deltas, which lead to the state that the result is in, into
+// events. What the projection hides gives none.
+func (r *result) events(deltas []delta) []docEvent {
+	steps := make([]step, 0, len(deltas))
+	for i := range deltas {
+		d := &deltas[i]
+		st := step{delta: d, was: r.project(d.old.doc), is: r.project(d.new.doc)}
+		if !d.old.none() && !d.new.none() && st.was != st.is {
+			st.set, st.unset = ejson.Diff(st.was, st.is)
+		}
+		steps = append(steps, st)
+	}
+	if len(steps) == 0 {
+		return nil
+	}
+	if r.ordered {
+		return r.span().place(steps)
+	}
+	events := make([]docEvent, 0, len(steps))
+	for i := range steps {
+		switch st := &steps[i]; {
+		case st.old.none():
+			events = append(events, docEvent{Kind: Added, ID: st.id, New: st.is, From: -1, To: -1})
+		case st.new.none():
+			events = append(events, docEvent{Kind: Removed, ID: st.id, Old: st.was, From: -1, To: -1})
+		case st.differs():
+			events = append(events, st.changed(-1))
+		}
+	}
+	return events
+}
+
+// view lends b as a string, for a search that does not keep it.
+func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }

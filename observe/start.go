@@ -1,0 +1,147 @@
+package observe
+
+import (
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+
+	"github.com/replicad/replicad/ddp/ejson"
+	"github.com/replicad/replicad/store"
+)
+
+// Start calls fn with the initial result before it returns, and then with each
+// later batch, one at a time, on the observation's own goroutine. Places are
+// given where the query has a sort, a skip or a limit.
+//
+// The initial result holds every commit whose Update has returned. Start may
+// wait for the store's writer, so it must not be called inside store.Update. It
+// returns the error of the query, or of a document that cannot be made a T. Where
+// fn panics on the initial result, so does Start; a later panic is logged with
+// the store's logger and ends this observation only.
+func Start[T any](q store.Query[T], fn func(Batch[T])) (*Handle, error) {
+	spec, err := q.Spec()
+	if err != nil {
+		return nil, err
+	}
+	return start(spec, hasOrder(spec), typed(func(_ *Handle, b Batch[T]) { fn(b) }))
+}
+
+// hasOrder reports whether the documents of a result have places.
+func hasOrder(spec *store.Spec) bool { return spec.Sorter != nil || isWindow(spec) }
+
+// isWindow reports whether what is in a result depends on other documents.
+func isWindow(spec *store.Spec) bool { return spec.Skip > 0 || spec.Limit > 0 }
+
+// start begins an observation and gives it a goroutine.
+func start(spec *store.Spec, ordered bool, deliver func(*Handle, docBatch) error) (*Handle, error) {
+	h, b := begin(spec, ordered)
+	h.deliver = deliver
+	started := false
+	defer func() {
+		if !started {
+			h.quit()
+		}
+	}()
+	if err := deliver(h, b); err != nil {
+		return nil, err
+	}
+	started = true
+	go h.run()
+	return h, nil
+}
+
+// begin begins an observation without a goroutine: next takes its batches, and
+// quit ends it.
+func begin(spec *store.Spec, ordered bool) (*Handle, docBatch) {
+	h := &Handle{
+		query:  describe(spec),
+		logger: slog.Default(),
+		wake:   make(chan struct{}, 1),
+		done:   make(chan struct{}),
+	}
+	h.hub = enlist(spec.Store, spec.Collection)
+	seq, docs := h.hub.join(h, spec, ordered)
+	return h, first(seq, docs, ordered)
+}
+
+// quit ends an observation that has no goroutine.
+func (h *Handle) quit() {
+	h.end(nil)
+	close(h.done)
+}
+
+// typed makes fn take documents.
+func typed[T any](fn func(*Handle, Batch[T])) func(*Handle, docBatch) error {
+	return func(h *Handle, b docBatch) error {
+		t, err := convert[T](b)
+		if err == nil {
+			fn(h, t)
+		}
+		return err
+	}
+}
+
+// convert makes the documents of a batch Ts.
+func convert[T any](b docBatch) (Batch[T], error) {
+	if b, ok := any(b).(Batch[T]); ok {
+		return b, nil
+	}
+	out := Batch[T]{Seq: b.Seq, First: b.First, Events: make([]Event[T], len(b.Events))}
+	for i, e := range b.Events {
+		t := Event[T]{Kind: e.Kind, ID: e.ID, From: e.From, To: e.To, Before: e.Before, Set: e.Set, Unset: e.Unset}
+		var err error
+		if e.Kind != Removed {
+			t.New, err = decode[T](e.New)
+		}
+		switch {
+		case e.Kind == Moved:
+			t.Old = t.New
+		case e.Kind != Added && err == nil:
+			t.Old, err = decode[T](e.Old)
+		}
+		if err != nil {
+			return out, err
+		}
+		out.Events[i] = t
+	}
+	return out, nil
+}
+
+func decode[T any](d ejson.Doc) (T, error) {
+	t, err := ejson.Decode[T](d)
+	if err != nil {
+		return t, fmt.Errorf("observe: document %v: %w", d.ID(), err)
+	}
+	return t, nil
+}
+
+// describe writes a query for people.
+func describe(spec *store.Spec) string {
+	var b strings.Builder
+	b.WriteString(spec.Collection)
+	b.WriteString(".find(")
+	b.Write(spec.Matcher.Selector().AppendJSON(nil))
+	b.WriteByte(')')
+	if spec.Sorter != nil {
+		b.WriteString(".sort(" + strings.Join(spec.Sorter.Keys(), ", ") + ")")
+	}
+	if spec.Skip > 0 {
+		b.WriteString(".skip(" + strconv.Itoa(spec.Skip) + ")")
+	}
+	if spec.Limit > 0 {
+		b.WriteString(".limit(" + strconv.Itoa(spec.Limit) + ")")
+	}
+	if spec.Fields != nil {
+		b.WriteString(".fields(…)")
+	}
+	return b.String()
+}
+
+// plural writes "1 value", "2 values".
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return strconv.Itoa(n) + " " + what + "s"
+}

@@ -1,0 +1,376 @@
+package observe
+
+import (
+	"slices"
+	"sort"
+
+	"github.com/replicad/replicad/ddp/ejson"
+)
+
+// item is one document at its place in an order.
+type item struct {
+	key string // compares as the place does; unique in its tree
+	doc ejson.Doc
+}
+
+// tree is an ordered set of items that knows how many lie before each: a B+tree
+// whose inner nodes count what is below them. Everything costs O(log n). The
+// zero tree is empty and usable.
+//
+// Invariants: no node but the root holds fewer than minFill entries; seps[i] is
+// not above any key below kids[i], and above all keys below kids[i-1].
+type tree struct {
+	root *node
+}
+
+// A leaf of 64 items is 2 KiB, which one memmove shifts in the time of two key
+// comparisons; larger leaves make inserting dearer, smaller ones searching.
+const (
+	maxFill = 64
+	minFill = maxFill / 4
+)
+
+// node is a leaf where kids is nil.
+type node struct {
+	size  int // items below
+	items []item
+	seps  []string
+	kids  []*node
+}
+
+// bulk returns the tree of items that are in ascending order of their keys.
+func bulk(items []item) tree {
+	if len(items) == 0 {
+		return tree{}
+	}
+	// Full nodes would split at the first insertion: leave a quarter free.
+	const fill = maxFill * 3 / 4
+	var level []*node
+	var lows []string
+	for part := range slices.Chunk(items, fill) {
+		n := &node{size: len(part), items: make([]item, len(part), maxFill)}
+		copy(n.items, part)
+		level, lows = append(level, n), append(lows, part[0].key)
+	}
+	for len(level) > 1 {
+		var up []*node
+		var upLows []string
+		for i := 0; i < len(level); i += fill {
+			j := min(i+fill, len(level))
+			n := &node{kids: make([]*node, j-i, maxFill), seps: make([]string, j-i, maxFill)}
+			copy(n.kids, level[i:j])
+			copy(n.seps, lows[i:j])
+			for _, kid := range n.kids {
+				n.size += kid.size
+			}
+			up, upLows = append(up, n), append(upLows, lows[i])
+		}
+		level, lows = up, upLows
+	}
+	t := tree{root: level[0]}
+	t.root.mendEdge()
+	return t
+}
+
+// mendEdge fills up the last node of each level, which bulk may leave short.
+func (n *node) mendEdge() {
+	for n.kids != nil {
+		last := len(n.kids) - 1
+		if last > 0 && n.kids[last].fill() < minFill {
+			n.mend(last)
+		}
+		n = n.kids[len(n.kids)-1]
+	}
+}
+
+func (t *tree) len() int {
+	if t.root == nil {
+		return 0
+	}
+	return t.root.size
+}
+
+// rank returns the number of keys before key.
+func (t *tree) rank(key string) int {
+	n, r := t.root, 0
+	for n != nil {
+		if n.kids == nil {
+			i, _ := n.find(key)
+			return r + i
+		}
+		i := n.child(key)
+		for _, kid := range n.kids[:i] {
+			r += kid.size
+		}
+		n = n.kids[i]
+	}
+	return r
+}
+
+// at returns the item of that rank, which must be below len.
+func (t *tree) at(rank int) item {
+	n := t.root
+	for n.kids != nil {
+		for _, kid := range n.kids {
+			if rank < kid.size {
+				n = kid
+				break
+			}
+			rank -= kid.size
+		}
+	}
+	return n.items[rank]
+}
+
+// each calls fn for the items from one rank up to another, in order.
+func (t *tree) each(from, to int, fn func(item)) {
+	if t.root != nil && from < to {
+		t.root.each(from, min(to, t.root.size), fn)
+	}
+}
+
+func (n *node) each(from, to int, fn func(item)) {
+	if n.kids == nil {
+		for _, it := range n.items[max(from, 0):min(to, len(n.items))] {
+			fn(it)
+		}
+		return
+	}
+	for _, kid := range n.kids {
+		if to <= 0 {
+			return
+		}
+		if from < kid.size {
+			kid.each(from, to, fn)
+		}
+		from, to = from-kid.size, to-kid.size
+	}
+}
+
+// replace gives the item of that key another document. It returns its rank and
+// the item as it was; where there is none, the rank is -1.
+func (t *tree) replace(key string, doc ejson.Doc) (rank int, old item) {
+	n := t.root
+	if n == nil {
+		return -1, item{}
+	}
+	for n.kids != nil {
+		i := n.child(key)
+		for _, kid := range n.kids[:i] {
+			rank += kid.size
+		}
+		n = n.kids[i]
+	}
+	i, ok := n.find(key)
+	if !ok {
+		return -1, item{}
+	}
+	old, n.items[i].doc = n.items[i], doc
+	return rank + i, old
+}
+
+// put inserts it, or replaces the item of that key, and returns its rank.
+func (t *tree) put(it item) (rank int) {
+	if t.root == nil {
+		t.root = &node{items: make([]item, 0, maxFill)}
+	}
+	rank, _ = t.root.put(it)
+	if t.root.fill() > maxFill-1 {
+		left := t.root
+		right, sep := left.split()
+		t.root = &node{
+			size: left.size + right.size,
+			kids: append(make([]*node, 0, maxFill), left, right),
+			seps: append(make([]string, 0, maxFill), left.low(), sep),
+		}
+	}
+	return rank
+}
+
+func (n *node) put(it item) (rank int, grown bool) {
+	if n.kids == nil {
+		i, ok := n.find(it.key)
+		if ok {
+			n.items[i] = it
+			return i, false
+		}
+		n.items = slices.Insert(n.items, i, it)
+		n.size++
+		return i, true
+	}
+	i := n.child(it.key)
+	rank, grown = n.kids[i].put(it)
+	for _, kid := range n.kids[:i] {
+		rank += kid.size
+	}
+	if !grown {
+		return rank, false
+	}
+	n.size++
+	if it.key < n.seps[i] {
+		n.seps[i] = it.key
+	}
+	if n.kids[i].fill() > maxFill-1 {
+		right, sep := n.kids[i].split()
+		n.kids = slices.Insert(n.kids, i+1, right)
+		n.seps = slices.Insert(n.seps, i+1, sep)
+	}
+	return rank, true
+}
+
+// cut removes the item of that key and returns its former rank and the item; ok is false where there is no such item.
+func (t *tree) cut(key string) (rank int, old item, ok bool) {
+	if t.root == nil {
+		return 0, item{}, false
+	}
+	rank, old, ok = t.root.cut(key)
+	for t.root.kids != nil && len(t.root.kids) == 1 {
+		t.root = t.root.kids[0]
+	}
+	if t.root.size == 0 {
+		t.root = nil
+	}
+	return rank, old, ok
+}
+
+func (n *node) cut(key string) (rank int, old item, ok bool) {
+	if n.kids == nil {
+		i, ok := n.find(key)
+		if !ok {
+			return i, item{}, false
+		}
+		old = n.items[i]
+		n.items = slices.Delete(n.items, i, i+1)
+		n.size--
+		return i, old, true
+	}
+	i := n.child(key)
+	rank, old, ok = n.kids[i].cut(key)
+	if !ok {
+		return 0, old, false
+	}
+	for _, kid := range n.kids[:i] {
+		rank += kid.size
+	}
+	n.size--
+	if n.kids[i].fill() < minFill {
+		n.mend(i)
+	}
+	return rank, old, true
+}
+
+// mend joins a short child with a neighbour, or shares the two evenly.
+func (n *node) mend(i int) {
+	if i == len(n.kids)-1 {
+		i--
+	}
+	if i < 0 {
+		return
+	}
+	a, b := n.kids[i], n.kids[i+1]
+	total := a.fill() + b.fill()
+	if total <= maxFill*3/4 {
+		a.items = append(a.items, b.items...)
+		a.kids = append(a.kids, b.kids...)
+		a.seps = append(a.seps, b.seps...)
+		a.size += b.size
+		n.kids = slices.Delete(n.kids, i+1, i+2)
+		n.seps = slices.Delete(n.seps, i+1, i+2)
+		return
+	}
+	if k := total/2 - a.fill(); k > 0 {
+		a.items, b.items = shift(a.items, b.items, k)
+		a.kids, b.kids = shift(a.kids, b.kids, k)
+		a.seps, b.seps = shift(a.seps, b.seps, k)
+	} else {
+		a.items, b.items = unshift(a.items, b.items, -k)
+		a.kids, b.kids = unshift(a.kids, b.kids, -k)
+		a.seps, b.seps = unshift(a.seps, b.seps, -k)
+	}
+	a.count()
+	b.count()
+	n.seps[i+1] = b.low()
+}
+
+// shift moves the first k of b to the end of a, where they are not nil.
+func shift[E any](a, b []E, k int) ([]E, []E) {
+	if b == nil {
+		return a, b
+	}
+	return append(a, b[:k]...), slices.Delete(b, 0, k)
+}
+
+// unshift moves the last k of a to the front of b, where they are not nil.
+func unshift[E any](a, b []E, k int) ([]E, []E) {
+	if a == nil {
+		return a, b
+	}
+	at := len(a) - k
+	b = slices.Insert(b, 0, a[at:]...)
+	return slices.Delete(a, at, len(a)), b
+}
+
+// split moves the upper half of a full node to a new one.
+func (n *node) split() (right *node, sep string) {
+	half := n.fill() / 2
+	right = &node{}
+	if n.kids == nil {
+		right.items = append(make([]item, 0, maxFill), n.items[half:]...)
+		n.items = slices.Delete(n.items, half, len(n.items))
+	} else {
+		right.kids = append(make([]*node, 0, maxFill), n.kids[half:]...)
+		right.seps = append(make([]string, 0, maxFill), n.seps[half:]...)
+		n.kids = slices.Delete(n.kids, half, len(n.kids))
+		n.seps = slices.Delete(n.seps, half, len(n.seps))
+	}
+	n.count()
+	right.count()
+	return right, right.low()
+}
+
+// fill is the number of entries in the node itself.
+func (n *node) fill() int {
+	if n.kids == nil {
+		return len(n.items)
+	}
+	return len(n.kids)
+}
+
+// low is a key not above any below n, which is not empty.
+func (n *node) low() string {
+	if n.kids == nil {
+		return n.items[0].key
+	}
+	return n.seps[0]
+}
+
+func (n *node) count() {
+	if n.kids == nil {
+		n.size = len(n.items)
+		return
+	}
+	n.size = 0
+	for _, kid := range n.kids {
+		n.size += kid.size
+	}
+}
+
+// find returns the place of key in a leaf, and whether it is there.
+func (n *node) find(key string) (int, bool) {
+	lo, hi := 0, len(n.items)
+	for lo < hi {
+		m := int(uint(lo+hi) >> 1)
+		if n.items[m].key < key {
+			lo = m + 1
+		} else {
+			hi = m
+		}
+	}
+	return lo, lo < len(n.items) && n.items[lo].key == key
+}
+
+// child returns the index of the child that key belongs to.
+func (n *node) child(key string) int {
+	// The first separator decides nothing: what is below it goes there too.
+	return sort.Search(len(n.seps)-1, func(i int) bool { return key < n.seps[i+1] })
+}
