@@ -1,0 +1,269 @@
+package store
+
+import (
+	"runtime"
+	"testing"
+
+	"github.com/replicad/replicad/ddp/ejson"
+	"github.com/replicad/replicad/query"
+)
+
+const benchDocs = 100_000
+
+var benchSet []ejson.Doc
+
+// benchStore returns a store with the data set and the two indexes of W1.
+func benchStore(tb testing.TB) (*Store, Collection[ejson.Doc], []ejson.Doc) {
+	tb.Helper()
+	if benchSet == nil {
+		benchSet = dataSet(benchDocs, 1)
+	}
+	s := New(Options{})
+	c := s.Collection("messages")
+	withIndexes(tb, c)
+	if _, err := c.InsertMany(benchSet); err != nil {
+		tb.Fatal(err)
+	}
+	return s, c, benchSet
+}
+
+func withIndexes(tb testing.TB, c Collection[ejson.Doc]) {
+	tb.Helper()
+	if err := c.Index("author"); err != nil {
+		tb.Fatal(err)
+	}
+	if err := c.Index("room", "ts"); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+func BenchmarkFindOneByID(b *testing.B) {
+	_, c, docs := benchStore(b)
+	selectors := make([]any, len(docs)) // boxed beforehand, as a caller's constant is
+	ids := make([]ejson.ID, len(docs))
+	for i, d := range docs {
+		selectors[i], ids[i] = d.Field("_id").Str(), d.ID()
+	}
+	b.Run("FindOne", func(b *testing.B) {
+		b.ReportAllocs()
+		for i := 0; b.Loop(); i++ {
+			if _, err := c.FindOne(selectors[i*7919%len(docs)]); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("FindID", func(b *testing.B) {
+		b.ReportAllocs()
+		for i := 0; b.Loop(); i++ {
+			if _, err := c.FindID(ids[i*7919%len(docs)]); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("BesideWriter", func(b *testing.B) {
+		stop, done := make(chan bool), make(chan bool)
+		go func() {
+			defer close(done)
+			inc, _ := query.CompileModifier(map[string]any{"$inc": map[string]any{"score": 1}})
+			for i := 0; ; i++ {
+				select {
+				case <-stop:
+					return
+				default:
+					c.UpdateOne(ids[i*31%len(ids)], inc)
+				}
+			}
+		}()
+		b.ReportAllocs()
+		for i := 0; b.Loop(); i++ {
+			if _, err := c.FindID(ids[i*7919%len(docs)]); err != nil {
+				b.Fatal(err)
+			}
+		}
+		close(stop)
+		<-done
+	})
+}
+
+func BenchmarkIndexedEquality(b *testing.B) {
+	_, c, _ := benchStore(b)
+	q := c.Find(map[string]any{"author": "author0500"})
+	docs, err := q.All()
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Run("All", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if docs, err = q.All(); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.ReportMetric(float64(len(docs)), "docs")
+	})
+	b.Run("Each", func(b *testing.B) {
+		b.ReportAllocs()
+		n := 0
+		for b.Loop() {
+			for d := range q.Each() {
+				n += d.Len()
+			}
+		}
+	})
+	b.Run("Fresh", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if docs, err = c.Find(map[string]any{"author": "author0500"}).All(); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
+func BenchmarkScan(b *testing.B) {
+	_, c, docs := benchStore(b)
+	q := c.Find(map[string]any{
+		"nested.a.b": map[string]any{"$gt": 500},
+		"tags":       map[string]any{"$in": []any{"tag01", "tag02", "tag03"}},
+		"flag":       true,
+	})
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := q.Count(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(docs)), "ns/doc")
+}
+
+func BenchmarkSortLimit(b *testing.B) {
+	_, c, _ := benchStore(b)
+	for _, bb := range []struct {
+		name string
+		q    Query[ejson.Doc]
+	}{
+		{"Indexed", c.Find(map[string]any{"room": "room50"}).Sort("-ts").Limit(20)},
+		{"Heap", c.Find(map[string]any{"room": "room50"}).Sort("-score").Limit(20)},
+	} {
+		b.Run(bb.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if docs, err := bb.q.All(); err != nil || len(docs) != 20 {
+					b.Fatal(len(docs), err)
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkInc(b *testing.B) {
+	s, c, docs := benchStore(b)
+	ids := make([]ejson.ID, len(docs))
+	for i, d := range docs {
+		ids[i] = d.ID()
+	}
+	inc, err := query.CompileModifier(map[string]any{"$inc": map[string]any{"score": 1}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Run("Batch", func(b *testing.B) {
+		b.ReportAllocs()
+		for i := 0; b.Loop(); {
+			s.Update(func(tx *Tx) error {
+				for range 1000 {
+					if _, err := tx.UpdateID("messages", ids[i*7919%len(ids)], inc); err != nil {
+						b.Fatal(err)
+					}
+					i++
+				}
+				return nil
+			})
+		}
+		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/1000, "ns/doc")
+	})
+	b.Run("BatchUncompiled", func(b *testing.B) {
+		mod := map[string]any{"$inc": map[string]any{"score": 1}}
+		for i := 0; b.Loop(); {
+			s.Update(func(tx *Tx) error {
+				for range 1000 {
+					if _, err := tx.Update("messages", ids[i*7919%len(ids)], mod); err != nil {
+						b.Fatal(err)
+					}
+					i++
+				}
+				return nil
+			})
+		}
+		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/1000, "ns/doc")
+	})
+	b.Run("Commit", func(b *testing.B) {
+		b.ReportAllocs()
+		for i := 0; b.Loop(); i++ {
+			if _, err := c.UpdateOne(ids[i*7919%len(ids)], inc); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("CommitAndRead", func(b *testing.B) {
+		b.ReportAllocs()
+		for i := 0; b.Loop(); i++ {
+			if _, err := c.UpdateOne(ids[i*7919%len(ids)], inc); err != nil {
+				b.Fatal(err)
+			}
+			s.Snapshot()
+		}
+	})
+}
+
+func BenchmarkBulkLoad(b *testing.B) {
+	if benchSet == nil {
+		benchSet = dataSet(benchDocs, 1)
+	}
+	for _, bb := range []struct {
+		name    string
+		indexed bool
+		batch   int
+	}{{"Plain", false, benchDocs}, {"Indexed", true, benchDocs}, {"IndexedBatches", true, 1000}} {
+		b.Run(bb.name, func(b *testing.B) {
+			var s *Store
+			var before, after runtime.MemStats
+			runtime.GC()
+			runtime.ReadMemStats(&before)
+			for b.Loop() {
+				s = New(Options{})
+				c := s.Collection("messages")
+				if bb.indexed {
+					withIndexes(b, c)
+				}
+				for i := 0; i < len(benchSet); i += bb.batch {
+					if _, err := c.InsertMany(benchSet[i : i+bb.batch]); err != nil {
+						b.Fatal(err)
+					}
+				}
+			}
+			elapsed := b.Elapsed().Seconds()
+			runtime.GC()
+			runtime.ReadMemStats(&after)
+			b.ReportMetric(float64(b.N)*benchDocs/elapsed/1e6, "Mdocs/s")
+			b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/benchDocs, "B/doc-beside-docs")
+			runtime.KeepAlive(s)
+		})
+	}
+}
+
+// BenchmarkGoMap is the yardstick of FindOneByID: a map that nobody may write to.
+func BenchmarkGoMap(b *testing.B) {
+	_, _, docs := benchStore(b)
+	m := map[string]ejson.Doc{}
+	ids := make([]string, len(docs))
+	for i, d := range docs {
+		ids[i] = d.Field("_id").Str()
+		m[ids[i]] = d
+	}
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		if d, ok := m[ids[i*7919%len(docs)]]; !ok || d.IsZero() {
+			b.Fatal("missing")
+		}
+	}
+}

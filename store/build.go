@@ -1,0 +1,144 @@
+package store
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/binary"
+	"fmt"
+	"slices"
+
+	"github.com/replicad/replicad/ddp/ejson"
+	"github.com/replicad/replicad/query"
+)
+
+// addIndex builds an index and adds it. It holds the writer's lock all the time,
+// and that of readers only to put the index in place.
+func (s *Store) addIndex(collection string, keys []string) error {
+	key, err := query.CompileIndex(keys...)
+	if err != nil {
+		return err
+	}
+	s.lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return ErrClosed
+	}
+	t := s.table(collection)
+	if t.indexNamed(key.Name()) >= 0 {
+		return nil
+	}
+	x := buildIndex(key, &t.pages)
+	s.view.Lock()
+	defer s.view.Unlock()
+	s.setIndexes(t, append(slices.Clone(t.indexes), x))
+	s.log.Debug("index added", "collection", collection, "index", x.name, "entries", x.size)
+	return nil
+}
+
+func (s *Store) dropIndex(collection string, keys []string) error {
+	key, err := query.CompileIndex(keys...)
+	if err != nil {
+		return err
+	}
+	s.lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return ErrClosed
+	}
+	at := -1
+	var t *table
+	if n, ok := s.numbers[collection]; ok {
+		t = s.tables[n]
+		at = t.indexNamed(key.Name())
+	}
+	if at < 0 {
+		return fmt.Errorf("%w: %q on %q", ErrNoIndex, key.Name(), collection)
+	}
+	s.view.Lock()
+	defer s.view.Unlock()
+	s.setIndexes(t, slices.Delete(slices.Clone(t.indexes), at, at+1))
+	return nil
+}
+
+// setIndexes changes which indexes a table has. The caller holds both locks.
+func (s *Store) setIndexes(t *table, indexes []*index) {
+	t.indexes = indexes
+	t.frozen = make([]*index, len(indexes))
+	t.plans = s.nextPlans()
+	s.mark(t)
+	s.moment.Add(1)
+}
+
+// built is an entry of an index in the making. Most comparisons end at the first
+// eight bytes of the key.
+type built struct {
+	head uint64
+	key  []byte
+	slot uint64
+}
+
+// buildIndex makes an index of all documents: the entries are sorted and laid
+// into full blocks.
+func buildIndex(key *query.IndexKey, p *pages) *index {
+	x := newIndex(key)
+	if p.n == 0 {
+		return x
+	}
+	entries := make([]built, 0, p.n)
+	var arena []byte
+	add := func(from int, slot uint64) {
+		k := arena[from:len(arena):len(arena)]
+		var head [8]byte
+		copy(head[:], k)
+		entries = append(entries, built{binary.BigEndian.Uint64(head[:]), k, slot})
+	}
+	var several [][]byte
+	p.each(0, func(slot uint64, d ejson.Doc) bool {
+		from := len(arena)
+		var one, multi bool
+		if arena, one = key.AppendOne(arena, d); one {
+			add(from, slot)
+			return true
+		}
+		if several, multi = key.Append(several[:0], d); multi {
+			x.multi++
+		}
+		for _, k := range several {
+			from := len(arena)
+			arena = append(arena, k...)
+			add(from, slot)
+		}
+		return true
+	})
+	slices.SortFunc(entries, func(a, b built) int {
+		if n := cmp.Compare(a.head, b.head); n != 0 {
+			return n
+		}
+		if n := bytes.Compare(a.key, b.key); n != 0 {
+			return n
+		}
+		return cmp.Compare(a.slot, b.slot)
+	})
+	x.fill(entries)
+	return x
+}
+
+// fill lays sorted entries into the blocks of an empty index. Blocks are left
+// with an eighth to spare, so that the first inserts do not split all of them.
+func (x *index) fill(entries []built) {
+	end, _ := x.tree.Max()
+	x.take(end)
+	b := &block{}
+	for i := range entries {
+		e := &entries[i]
+		if b.len() >= blockMax-blockMax/8 || b.full(e.key) {
+			b.top = b.entry(b.len() - 1)
+			x.put(b.cut(0, b.len(), 0))
+			b = &block{slots: b.slots[:0], ends: b.ends[:0], data: b.data[:0]}
+		}
+		b.insert(b.len(), e.key, e.slot)
+		x.size++
+	}
+	b.last = true
+	x.put(b.cut(0, b.len(), 0))
+}

@@ -1,0 +1,205 @@
+package store
+
+import (
+	"github.com/replicad/replicad/ddp/ejson"
+	"github.com/replicad/replicad/query"
+)
+
+// Collection is a name and a store; copy it freely. Reads take no context, for
+// they never wait. Each write is a transaction of its own, and waits for other
+// writers; several in one are a [Store.Update].
+//
+// Selectors and modifiers are anything that query.Compile and
+// query.CompileModifier take, or what these returned, which saves compiling them.
+// Errors are *query.SyntaxError for those that have no meaning,
+// *query.UpdateError for documents that a modifier cannot be applied to,
+// ErrReplicated, ErrClosed, and what the journal returns.
+type Collection[T any] struct {
+	s    *Store
+	name string
+}
+
+// Of returns the collection of that name with its documents as T: a struct with
+// bson or json tags, a map[string]any, or ejson.Doc itself, which costs nothing.
+func Of[T any](s *Store, name string) Collection[T] { return Collection[T]{s, name} }
+
+// Name returns the name of the collection.
+func (c Collection[T]) Name() string { return c.name }
+
+// Store returns the store of the collection.
+func (c Collection[T]) Store() *Store { return c.s }
+
+// Find starts a query. A bad selector is reported by the query's first use. The
+// selector is kept until then and must not be changed.
+func (c Collection[T]) Find(selector any) Query[T] {
+	return Query[T]{s: c.s, name: c.name, selector: selector, compiled: new(compiled)}
+}
+
+// FindOne returns the first match in the order of insertion, or ErrNotFound. By id
+// (a string, an ejson.ID, an ObjectID, or a map {_id: one of these}) it is one
+// lookup without a plan.
+func (c Collection[T]) FindOne(selector any) (T, error) {
+	if id, ok := idOf(selector); ok {
+		return c.FindID(id)
+	}
+	return c.Find(selector).Limit(1).One()
+}
+
+// FindID returns the document of that id, or ErrNotFound. With T = ejson.Doc it
+// allocates nothing.
+func (c Collection[T]) FindID(id ejson.ID) (T, error) {
+	d, ok := c.s.Snapshot().Get(c.name, id)
+	if !ok {
+		var none T
+		return none, ErrNotFound
+	}
+	return decode[T](d)
+}
+
+// InsertOne inserts doc and returns its id, which is made up where doc has none
+// (no _id, null, or an empty string). The error may be ErrDuplicateID or ErrNoID,
+// or one of ejson.From.
+func (c Collection[T]) InsertOne(doc T) (id ejson.ID, err error) {
+	d, err := encode(&doc)
+	if err != nil {
+		return ejson.ID{}, err
+	}
+	_, err = c.s.Update(func(tx *Tx) error {
+		id, err = tx.Insert(c.name, d)
+		return err
+	})
+	if err != nil {
+		return ejson.ID{}, err
+	}
+	return id, nil
+}
+
+// InsertMany inserts all of docs in one commit, or none, and returns their ids.
+func (c Collection[T]) InsertMany(docs []T) ([]ejson.ID, error) {
+	ids := make([]ejson.ID, len(docs))
+	_, err := c.s.Update(func(tx *Tx) error {
+		tx.part(c.name).expect(len(docs))
+		for i := range docs {
+			d, err := encode(&docs[i])
+			if err != nil {
+				return err
+			}
+			if ids[i], err = tx.Insert(c.name, d); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return ids, nil
+}
+
+// UpdateOne applies a modifier to the first match and reports whether it
+// changed anything. ErrNotFound where nothing matched.
+func (c Collection[T]) UpdateOne(selector, modifier any) (changed bool, err error) {
+	u, err := newUpdate(selector, modifier)
+	if err != nil {
+		return false, err
+	}
+	_, err = c.s.Update(func(tx *Tx) error {
+		matched, n, err := tx.modify(tx.part(c.name), u, 1)
+		if err == nil && matched == 0 {
+			err = ErrNotFound
+		}
+		changed = n == 1
+		return err
+	})
+	return changed && err == nil, err
+}
+
+// UpdateMany applies a modifier to every match and returns how many changed: all
+// that match, or with an error none.
+func (c Collection[T]) UpdateMany(selector, modifier any) (changed int, err error) {
+	u, err := newUpdate(selector, modifier)
+	if err != nil {
+		return 0, err
+	}
+	_, err = c.s.Update(func(tx *Tx) error {
+		_, changed, err = tx.modify(tx.part(c.name), u, 0)
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	return changed, nil
+}
+
+// UpsertOne applies a modifier to the first match. Where there is none it inserts
+// a document of what the selector pins and the modifier sets, $setOnInsert
+// included. It returns the id of the document that there is now.
+func (c Collection[T]) UpsertOne(selector, modifier any) (id ejson.ID, inserted bool, err error) {
+	u, err := newUpdate(selector, modifier)
+	if err != nil {
+		return ejson.ID{}, false, err
+	}
+	_, err = c.s.Update(func(tx *Tx) error {
+		id, inserted, err = tx.upsert(tx.part(c.name), u)
+		return err
+	})
+	if err != nil {
+		return ejson.ID{}, false, err
+	}
+	return id, inserted, nil
+}
+
+// ReplaceOne puts doc in the place of the first match, whose _id it takes over;
+// if it has one itself, they must be equal (ErrImmutableID). It reports whether
+// that changed anything. ErrNotFound where nothing matched.
+func (c Collection[T]) ReplaceOne(selector any, doc T) (changed bool, err error) {
+	d, err := encode(&doc)
+	if err != nil {
+		return false, err
+	}
+	_, err = c.s.Update(func(tx *Tx) error {
+		changed, err = tx.replace(tx.part(c.name), selector, d)
+		return err
+	})
+	return changed && err == nil, err
+}
+
+// DeleteOne removes the first match and reports whether there was one.
+func (c Collection[T]) DeleteOne(selector any) (deleted bool, err error) {
+	n, err := c.delete(selector, 1)
+	return n == 1, err
+}
+
+// DeleteMany removes every match and returns how many there were.
+func (c Collection[T]) DeleteMany(selector any) (deleted int, err error) {
+	return c.delete(selector, 0)
+}
+
+func (c Collection[T]) delete(selector any, limit int) (n int, err error) {
+	_, err = c.s.Update(func(tx *Tx) error {
+		n, err = tx.remove(tx.part(c.name), selector, limit)
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	return n, nil
+}
+
+// Index adds an index on keys, as for query.CompileSort, if it is not there. It
+// reads every document once; readers go on meanwhile, writers wait. The planner
+// uses it from the next use of a query on.
+func (c Collection[T]) Index(keys ...string) error { return c.s.addIndex(c.name, keys) }
+
+// DropIndex removes the index on these keys, or returns ErrNoIndex. Snapshots
+// made before keep it.
+func (c Collection[T]) DropIndex(keys ...string) error { return c.s.dropIndex(c.name, keys) }
+
+// Indexes describes the indexes, in the order in which they were added.
+func (c Collection[T]) Indexes() []query.Index {
+	v := c.s.Snapshot().version(c.name)
+	if v == nil {
+		return nil
+	}
+	return v.infos()
+}

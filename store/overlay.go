@@ -1,0 +1,197 @@
+package store
+
+import (
+	"math/bits"
+	"slices"
+
+	"github.com/replicad/replicad/ddp/ejson"
+)
+
+// write is what a transaction knows of one document that it wrote.
+type write struct {
+	id     ejson.ID
+	hash   uint64
+	number int       // its place in writes
+	slot   uint64    // meaningful where before is not zero
+	before ejson.Doc // as the store has it; zero: it has none
+	after  ejson.Doc // as the transaction left it; zero: removed
+}
+
+// overlay is what a transaction wrote to one collection, in the order of first
+// write.
+type overlay struct {
+	name    string
+	table   *table // nil: the collection is not there yet
+	denied  error  // why the transaction must not write here; nil: it may
+	writes  []write
+	places  []uint32 // open addressing: 1 + place in writes; used from fewWrites on
+	changed int      // by changes: the documents that are not as they were
+	inserts int      // by changes: those of them that are new
+}
+
+// fewWrites is how many writes are searched one by one.
+const fewWrites = 8
+
+// find returns the write to a document, or nil.
+func (o *overlay) find(hash uint64, id ejson.ID) *write {
+	if o.places == nil {
+		for i := range o.writes {
+			if w := &o.writes[i]; w.hash == hash && w.id == id {
+				return w
+			}
+		}
+		return nil
+	}
+	for i := int(hash) & (len(o.places) - 1); o.places[i] != 0; i = (i + 1) & (len(o.places) - 1) {
+		if w := &o.writes[o.places[i]-1]; w.hash == hash && w.id == id {
+			return w
+		}
+	}
+	return nil
+}
+
+// add appends a write to a document that has none. It moves writes: pointers
+// that find returned are void.
+func (o *overlay) add(w write) *write {
+	w.number = len(o.writes)
+	o.writes = append(o.writes, w)
+	n := len(o.writes)
+	switch {
+	case n <= fewWrites && o.places == nil:
+	case 2*n > len(o.places):
+		o.places = make([]uint32, max(64, 2*len(o.places)))
+		for i := range o.writes {
+			o.enter(i)
+		}
+	default:
+		o.enter(n - 1)
+	}
+	return &o.writes[n-1]
+}
+
+// expect makes room for n more writes.
+func (o *overlay) expect(n int) {
+	o.writes = slices.Grow(o.writes, n)
+	if n += len(o.writes); n > fewWrites {
+		o.places = make([]uint32, max(64, 1<<bits.Len(uint(2*n))))
+		for i := range o.writes {
+			o.enter(i)
+		}
+	}
+}
+
+func (o *overlay) enter(k int) {
+	i := int(o.writes[k].hash) & (len(o.places) - 1)
+	for o.places[i] != 0 {
+		i = (i + 1) & (len(o.places) - 1)
+	}
+	o.places[i] = uint32(k + 1)
+}
+
+// renew gives a document that the transaction inserted and removed, and now
+// inserts again, a new place in the order. The old write stays as one of nothing.
+func (o *overlay) renew(w *write) *write {
+	moved := *w
+	w.id = ejson.ID{} // no document has it, so nobody finds this write
+	return o.add(moved)
+}
+
+// base returns a document as the store has it.
+func (o *overlay) base(hash uint64, id ejson.ID) (slot uint64, d ejson.Doc) {
+	if o.table == nil {
+		return 0, ejson.Doc{}
+	}
+	slot, d, _ = o.table.find(hash, id)
+	return slot, d
+}
+
+// get returns a document as the transaction sees it.
+func (o *overlay) get(hash uint64, id ejson.ID) ejson.Doc {
+	if len(o.writes) > 0 {
+		if w := o.find(hash, id); w != nil {
+			return w.after
+		}
+	}
+	_, d := o.base(hash, id)
+	return d
+}
+
+// set writes a document, zero to remove it, and returns what was there.
+func (o *overlay) set(hash uint64, id ejson.ID, after ejson.Doc) (was ejson.Doc) {
+	w := o.find(hash, id)
+	if w == nil {
+		slot, before := o.base(hash, id)
+		if before.IsZero() && after.IsZero() {
+			return ejson.Doc{}
+		}
+		w = o.add(write{id: id, hash: hash, slot: slot, before: before, after: before})
+	} else if w.before.IsZero() && w.after.IsZero() && !after.IsZero() {
+		w = o.renew(w)
+	}
+	was, w.after = w.after, after
+	return was
+}
+
+// located is a document and its place. Those that the transaction inserted come
+// after all others.
+type located struct {
+	slot uint64
+	doc  ejson.Doc
+}
+
+// fresh is added to the number of a write to place documents without a slot.
+const fresh = 1 << 63
+
+// written returns the documents that the transaction wrote, as it left them, in
+// the order of places; where may choose some of them.
+func (o *overlay) written(where func(ejson.Doc) bool) []located {
+	var found []located
+	for i := range o.writes {
+		w := &o.writes[i]
+		if w.after.IsZero() || where != nil && !where(w.after) {
+			continue
+		}
+		slot := w.slot
+		if w.before.IsZero() {
+			slot = fresh + uint64(i)
+		}
+		found = append(found, located{slot, w.after})
+	}
+	bySlot(found)
+	return found
+}
+
+// touched reports whether one of the first n writes was to the document with d's
+// id.
+func (o *overlay) touched(d ejson.Doc, n int) bool {
+	if n == 0 {
+		return false
+	}
+	id := d.ID()
+	w := o.find(hashID(id), id)
+	return w != nil && w.number < n
+}
+
+// appendChanges appends a Change for each document that is not as it was.
+func (o *overlay) appendChanges(changes []Change) []Change {
+	next := uint64(0)
+	if o.table != nil {
+		next = o.table.next
+	}
+	o.changed, o.inserts = 0, 0
+	for i := range o.writes {
+		w := &o.writes[i]
+		if w.before == w.after || w.id.IsZero() {
+			continue
+		}
+		slot := w.slot
+		if w.before.IsZero() {
+			slot = next
+			next++
+			o.inserts++
+		}
+		o.changed++
+		changes = append(changes, Change{o.name, w.id, slot, w.before, w.after})
+	}
+	return changes
+}

@@ -1,0 +1,86 @@
+package store
+
+// table is a collection as the writer has it.
+type table struct {
+	version          // the working one; changed with Store.view held
+	number  int      // place in Store.tables, for good
+	dirty   bool     // changed since it was published
+	frozen  []*index // what was published of indexes, nil where that has changed since
+	owner   any      // who may write to it; nil: everybody
+}
+
+// publish returns the working version as it is, for good.
+func (t *table) publish() *version {
+	v := t.version
+	v.indexes = make([]*index, len(t.indexes))
+	for i, x := range t.indexes {
+		if t.frozen[i] == nil {
+			t.frozen[i] = x.publish()
+		}
+		v.indexes[i] = t.frozen[i]
+	}
+	t.dirty = false
+	return &v
+}
+
+// apply makes a change to pages, ids and indexes.
+func (t *table) apply(c *Change, s *Store) {
+	switch {
+	case c.Before.IsZero():
+		t.reserveIDs(1)
+		t.addID(hashID(c.ID), c.Slot)
+		t.pages.set(c.Slot, c.After, s.stamp)
+		t.next = c.Slot + 1
+	case c.After.IsZero():
+		t.pages.remove(c.Slot, s.stamp)
+	default:
+		t.pages.set(c.Slot, c.After, s.stamp)
+	}
+	for i, x := range t.indexes {
+		if !x.touches(c.Before, c.After) {
+			continue
+		}
+		multi := x.multi > 0
+		x.change(c.Slot, c.Before, c.After, s.stamp, &s.scratch)
+		t.frozen[i] = nil
+		if multi != (x.multi > 0) {
+			t.plans = s.nextPlans()
+		}
+	}
+}
+
+// mark notes that a table must be published again.
+func (s *Store) mark(t *table) {
+	if !t.dirty {
+		t.dirty = true
+		s.dirty = append(s.dirty, t)
+	}
+}
+
+// table returns the collection of that name, made if need be. The caller holds
+// the writer's lock.
+func (s *Store) table(name string) *table {
+	if i, ok := s.numbers[name]; ok {
+		return s.tables[i]
+	}
+	s.view.Lock()
+	defer s.view.Unlock()
+	t := &table{number: len(s.tables)}
+	t.name, t.lost, t.plans = name, &lost{}, s.nextPlans()
+	numbers := make(map[string]int, len(s.numbers)+1)
+	for n, i := range s.numbers {
+		numbers[n] = i
+	}
+	numbers[name] = t.number
+	s.numbers = numbers
+	s.tables = append(s.tables, t)
+	s.mark(t)
+	s.moment.Add(1)
+	return t
+}
+
+// nextPlans returns a number that no version had.
+func (s *Store) nextPlans() uint64 {
+	s.plans++
+	return s.plans
+}

@@ -1,0 +1,203 @@
+package store
+
+import (
+	"iter"
+
+	"github.com/replicad/replicad/ddp/ejson"
+)
+
+// Tx is a write transaction. It reads its own writes. It is not safe for use by
+// several goroutines, and is void when the function that was given it returns: a
+// later use panics.
+//
+// What it wrote is gathered beside the store until it is committed. Memory grows
+// with the number of documents written.
+type Tx struct {
+	s     *Store
+	owner any
+	parts []*overlay // one for each collection that was named, in that order
+	err   error      // why it will not be committed, whatever its function says
+}
+
+// part returns what the transaction did to a collection.
+func (tx *Tx) part(collection string) *overlay {
+	if tx.s == nil {
+		panic(errVoid)
+	}
+	// Few transactions name more collections than a loop is good for; the one
+	// named last is the likeliest.
+	for i := len(tx.parts) - 1; i >= 0; i-- {
+		if o := tx.parts[i]; o.name == collection {
+			return o
+		}
+	}
+	o := &overlay{name: collection}
+	if i, ok := tx.s.numbers[collection]; ok {
+		o.table = tx.s.tables[i]
+		if o.table.owner != nil && o.table.owner != tx.owner {
+			o.denied = replicated(collection)
+		}
+	}
+	tx.parts = append(tx.parts, o)
+	return o
+}
+
+// Get returns a document as the transaction sees it.
+func (tx *Tx) Get(collection string, id ejson.ID) (ejson.Doc, bool) {
+	d := tx.part(collection).get(hashID(id), id)
+	return d, !d.IsZero()
+}
+
+// Len returns the number of documents that a collection has in the transaction.
+func (tx *Tx) Len(collection string) int {
+	o := tx.part(collection)
+	n := 0
+	if o.table != nil {
+		n = o.table.pages.n
+	}
+	for i := range o.writes {
+		if !o.writes[i].before.IsZero() {
+			n--
+		}
+		if !o.writes[i].after.IsZero() {
+			n++
+		}
+	}
+	return n
+}
+
+// Insert adds a document and returns its id. A document without _id, or whose _id
+// is null or an empty string, is given a new one. The error is ErrDuplicateID,
+// ErrNoID or ErrReplicated.
+func (tx *Tx) Insert(collection string, doc ejson.Doc) (ejson.ID, error) {
+	o := tx.part(collection)
+	if o.denied != nil {
+		return ejson.ID{}, o.denied
+	}
+	if v := doc.Field("_id"); v.IsMissing() || v.Kind() == ejson.Null || v.Kind() == ejson.String && v.Str() == "" {
+		doc = doc.WithID(ejson.StringID(tx.s.newID()))
+	}
+	id := doc.ID()
+	if id.IsZero() {
+		return ejson.ID{}, noID(collection)
+	}
+	hash := hashID(id)
+	if !o.get(hash, id).IsZero() {
+		return ejson.ID{}, duplicateID(collection, id)
+	}
+	o.set(hash, id, doc)
+	return id, nil
+}
+
+// Put inserts or replaces a document, which must have an _id. The error is ErrNoID
+// or ErrReplicated.
+func (tx *Tx) Put(collection string, doc ejson.Doc) error {
+	o := tx.part(collection)
+	if o.denied != nil {
+		return o.denied
+	}
+	id := doc.ID()
+	if id.IsZero() {
+		return noID(collection)
+	}
+	o.set(hashID(id), id, doc)
+	return nil
+}
+
+// Delete removes a document and reports whether it was there. In a collection that
+// is owned by another it removes nothing, and Update will return ErrReplicated
+// whatever its function returns.
+func (tx *Tx) Delete(collection string, id ejson.ID) bool {
+	o := tx.part(collection)
+	if tx.refused(o) {
+		return false
+	}
+	return !o.set(hashID(id), id, ejson.Doc{}).IsZero()
+}
+
+// Clear removes every document of a collection and returns how many there were. It
+// is refused as Delete is.
+func (tx *Tx) Clear(collection string) (n int) {
+	o := tx.part(collection)
+	if tx.refused(o) {
+		return 0
+	}
+	for i := range o.writes {
+		if w := &o.writes[i]; !w.after.IsZero() {
+			w.after = ejson.Doc{}
+			n++
+		}
+	}
+	if o.table == nil {
+		return n
+	}
+	written := len(o.writes)
+	o.table.pages.each(0, func(slot uint64, d ejson.Doc) bool {
+		if !o.touched(d, written) {
+			id := d.ID()
+			o.add(write{id: id, hash: hashID(id), slot: slot, before: d})
+			n++
+		}
+		return true
+	})
+	return n
+}
+
+// Each yields the documents of a collection as they are when the loop begins, in
+// the order of insertion. The loop's body may write; the loop does not see it.
+func (tx *Tx) Each(collection string) iter.Seq[ejson.Doc] {
+	return func(yield func(ejson.Doc) bool) {
+		o := tx.part(collection)
+		written, n := o.written(nil), len(o.writes)
+		if o.table != nil {
+			done := o.table.pages.each(0, func(slot uint64, d ejson.Doc) bool {
+				for len(written) > 0 && written[0].slot <= slot {
+					if !yield(written[0].doc) {
+						return false
+					}
+					written = written[1:]
+				}
+				return o.touched(d, n) || yield(d)
+			})
+			if !done {
+				return
+			}
+		}
+		for _, w := range written {
+			if !yield(w.doc) {
+				return
+			}
+		}
+	}
+}
+
+// refused makes the transaction fail where it must not write to a collection.
+func (tx *Tx) refused(o *overlay) bool {
+	if o.denied != nil && tx.err == nil {
+		tx.err = o.denied
+	}
+	return o.denied != nil
+}
+
+// changes returns the commit that the transaction amounts to, nil if it changed
+// nothing.
+func (tx *Tx) changes() *Commit {
+	n := 0
+	for _, o := range tx.parts {
+		n += len(o.writes)
+	}
+	if n == 0 {
+		return nil
+	}
+	changes := make([]Change, 0, n)
+	for _, o := range tx.parts {
+		changes = o.appendChanges(changes)
+	}
+	if len(changes) == 0 {
+		return nil
+	}
+	return &Commit{Seq: tx.s.seq + 1, Changes: changes, store: tx.s}
+}
+
+// end makes the transaction void.
+func (tx *Tx) end() { *tx = Tx{} }
