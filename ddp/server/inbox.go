@@ -66,7 +66,7 @@ func (b *inbox) drop() {
 // receive handles a frame as far as that needs no turn. The frame is lent. An
 // error ends the session.
 func (s *Session) receive(frame []byte) error {
-	m, err := ddp.Decode(frame)
+	m, err := s.decoder.Decode(frame)
 	connected := s.ID() != ""
 	if err != nil {
 		s.complain(err, frame, connected)
@@ -133,6 +133,8 @@ func (s *Session) complain(err error, frame []byte, connected bool) {
 	case bad.Type == "method" && bad.ID != "" && bad.Reason == ddp.ParseError:
 		// Better than an error that names no call and leaves it unanswered.
 		s.refuseCall(bad.ID, ddp.NumericError(400, ddp.ParseError))
+	case bad.Type == "unsub":
+		s.queue(item{message: ddp.Unsub{}, size: len(frame)}) // answered like any other
 	default:
 		s.queue(item{message: bad.Answer(), size: len(frame)})
 	}

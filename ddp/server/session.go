@@ -51,6 +51,7 @@ type Session struct {
 
 	id      atomic.Pointer[string] // nil until connected
 	version string                 // of the reader alone
+	decoder ddp.Decoder            // likewise
 	live    bool                   // connected, and universal publications begun; belongs to server.mu
 
 	mu       sync.Mutex // guards the rest; a leaf, but for the contexts' own locks
