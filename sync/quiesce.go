@@ -70,6 +70,7 @@ func (l *loop) goLive() {
 func (l *loop) speak(s *session, sub *subscribed) {
 	s.filling[sub] = struct{}{}
 	s.spoken = true
+	s.progressAt = time.Now()
 }
 
 // blocked reports whether data are held up.

@@ -37,10 +37,10 @@ type Replica struct {
 // server is dialed, and dialed again, in the background until Close. ctx bounds
 // the opening (the wait for the file's lock) and not the replica.
 //
-// Errors: a *client.DialError that is client.ErrURL; what persist.Open returns, wrapped (persist.ErrLocked where
-// another process has the file, persist.ErrFormat for one of a newer format); an
-// unreadable file. The file is left as it was in each case. That the server cannot
-// be reached is no error of Open: see Status.
+// Errors: a *client.DialError that is client.ErrURL; what persist.Open
+// returns (persist.ErrLocked where another process has the file, ErrFormat,
+// ErrNotReplica, ErrDamaged). The file is left as it was in each case. That the
+// server cannot be reached is no error of Open: see Status.
 func Open(ctx context.Context, url string, opts Options) (*Replica, error) {
 	if opts.Client.Dial == nil {
 		if err := checkURL(url, opts.Client); err != nil {
@@ -80,12 +80,12 @@ func (r *Replica) load(ctx context.Context) error {
 	}
 	db, err := persist.Open(ctx, r.opts.Path, persist.Options{Delay: r.opts.Delay})
 	if err != nil {
-		return fmt.Errorf("sync: open %q: %w", r.opts.Path, err)
+		return err // which names the file, and the way out
 	}
 	opts.Journal = db
 	r.db, r.store = db, store.New(opts)
 	if err := r.store.Load(db.Seq(), db.Records()); err != nil {
-		return errors.Join(fmt.Errorf("sync: load %q: %w", r.opts.Path, err), r.closeFile())
+		return errors.Join(err, r.closeFile())
 	}
 	return nil
 }
@@ -94,10 +94,7 @@ func (r *Replica) closeFile() error {
 	if r.db == nil {
 		return nil
 	}
-	if err := r.db.Close(); err != nil {
-		return fmt.Errorf("sync: close %q: %w", r.opts.Path, err)
-	}
-	return nil
+	return r.db.Close()
 }
 
 // Close stops everything the replica started, waits for it, and writes what is

@@ -44,7 +44,7 @@ type session struct {
 	// and spoken that one of the program's does now.
 	orphans, spoken bool
 	startedAt       time.Time
-	progressAt      time.Time // when a stale document was last confirmed
+	progressAt      time.Time // when there was last hope for more: a stale document confirmed, say
 }
 
 // connected begins a session: calls first, subscriptions after, in the order in
