@@ -15,6 +15,13 @@ type target struct {
 	header http.Header // with the user's credentials, if the URL had any
 }
 
+// CheckURL returns what Dial would say about the URL alone: nil, or a *DialError
+// that is an ErrURL.
+func CheckURL(url string) error {
+	_, err := parseURL(url, nil)
+	return err
+}
+
 // parseURL understands what people give as the address of a server: http, https, ws
 // and wss URLs, and a bare host with or without a port and path. Where there is no
 // path it is /websocket.
