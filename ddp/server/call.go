@@ -220,9 +220,5 @@ func (s *Session) answer(past *past, r ddp.Result, resultFirst bool) {
 	s.calls--
 	s.running--
 	s.sealLocked()
-	slow := s.out.over(s.server.maxQueue())
-	s.mu.Unlock()
-	if slow {
-		s.cancel(ErrSlow)
-	}
+	s.sent()
 }

@@ -22,7 +22,7 @@ type inbox struct {
 
 // item is a message that waits for its turn.
 type item struct {
-	message ddp.Message // Sub, Unsub, Method, ErrorMessage; nil: see start
+	message ddp.Message // Sub, Unsub, Method, or an answer; nil: see start
 	past    *past       // of a Method
 	start   PublishFunc // a universal publication that is to be run
 	size    int
@@ -133,6 +133,9 @@ func (s *Session) complain(err error, frame []byte, connected bool) {
 	case bad.Type == "method" && bad.ID != "" && bad.Reason == ddp.ParseError:
 		// Better than an error that names no call and leaves it unanswered.
 		s.refuseCall(bad.ID, ddp.NumericError(400, ddp.ParseError))
+	case bad.Type == "sub" && bad.ID != "" && bad.Reason == ddp.ParseError:
+		err := ddp.NumericError(400, ddp.ParseError).ForClient()
+		s.queue(item{message: ddp.Nosub{ID: bad.ID, Err: err}, size: len(frame)})
 	case bad.Type == "unsub":
 		s.queue(item{message: ddp.Unsub{}, size: len(frame)}) // answered like any other
 	default:
@@ -151,7 +154,7 @@ func (s *Session) receiveMethod(m ddp.Method, size int) {
 			s.sendLocked(ddp.Updated{Methods: []string{m.ID}})
 			s.out.frame(old.again)
 		}
-		s.mu.Unlock()
+		s.sent()
 		return
 	}
 	if s.calls >= s.server.maxCalls() {
@@ -170,7 +173,7 @@ func (s *Session) refuseCall(id string, err *ddp.Error) {
 	s.mu.Lock()
 	s.sendLocked(ddp.Updated{Methods: []string{id}})
 	s.sendLocked(ddp.Result{ID: id, Err: err.ForClient()})
-	s.mu.Unlock()
+	s.sent()
 }
 
 // queue gives an item to whoever has the turn. The reader, and nobody else, waits

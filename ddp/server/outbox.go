@@ -32,9 +32,10 @@ type batch struct {
 // end closes the frame that was appended to bytes.
 func (b *batch) end() { b.ends = append(b.ends, len(b.bytes)) }
 
-// reset empties b and keeps its memory, unless a burst made it large.
-func (b *batch) reset() {
-	if cap(b.bytes) > fillMark {
+// reset empties b and keeps its memory, unless that is large and idle.
+func (b *batch) reset(idle bool) {
+	// A thousand sleeping clients may keep 64 MiB of it.
+	if cap(b.bytes) > fillMark || idle && cap(b.bytes) > 32<<10 {
 		b.bytes, b.ends = nil, nil
 	}
 	b.bytes, b.ends = b.bytes[:0], b.ends[:0]
@@ -147,19 +148,21 @@ func (s *Session) write() {
 			start = end
 			if end-told >= fillMark/8 {
 				told = end
-				s.rouse()
+				s.mu.Lock()
+				s.out.rouse()
+				s.mu.Unlock()
 			}
 		}
-		s.rouse()
+		s.mu.Lock()
+		s.out.rouse()
+		idle := len(s.out.frames.ends) == 0
+		if idle {
+			s.out.frames.reset(true)
+		}
+		s.mu.Unlock()
 		if sealed {
 			return
 		}
-		b.reset()
+		b.reset(idle)
 	}
-}
-
-func (s *Session) rouse() {
-	s.mu.Lock()
-	s.out.rouse()
-	s.mu.Unlock()
 }

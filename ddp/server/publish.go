@@ -112,6 +112,11 @@ func (p *Publication) Removed(collection string, id ejson.ID) {
 // lets its next message be handled. It is called for a function that returns nil;
 // one that stays to watch calls it itself.
 func (p *Publication) Ready() {
+	p.becomeReady()
+	p.turn.pass()
+}
+
+func (p *Publication) becomeReady() {
 	s := p.s
 	s.mu.Lock()
 	if !p.ready && !p.over {
@@ -124,8 +129,7 @@ func (p *Publication) Ready() {
 			s.sendLocked(ddp.Ready{Subs: []string{p.id}})
 		}
 	}
-	s.mu.Unlock()
-	p.turn.pass()
+	s.sent()
 }
 
 // Unblock lets the client's next message be handled before this publication's
@@ -136,6 +140,9 @@ func (p *Publication) Unblock() { p.turn.pass() }
 // of large bursts that calls it now and then keeps a slow client from being cut
 // off. It returns an error if the session or the subscription ended, or ctx did.
 func (p *Publication) Drain(ctx context.Context) error {
+	if p.ctx.Err() != nil {
+		return context.Cause(p.ctx)
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(p.ctx, cancel)()
@@ -169,7 +176,7 @@ func (p *Publication) Stop(err error) {
 	if p.id != "" {
 		s.sendLocked(ddp.Nosub{ID: p.id, Err: why})
 	}
-	s.mu.Unlock()
+	s.sent()
 	if !safe || err != nil && p.id == "" {
 		s.logError("publication", p.name, err)
 	}
@@ -223,12 +230,9 @@ func (p *Publication) told() {
 	s := p.s
 	s.tell(&s.delta)
 	fills := !p.ready && s.out.queued() > s.out.mark
-	slow := s.out.over(s.server.maxQueue())
-	s.mu.Unlock()
-	if slow {
-		s.cancel(ErrSlow)
-	} else if fills {
-		s.awaitRoom(p.ctx) // an error shows in p.over
+	s.sent()
+	if fills {
+		s.awaitRoom(p.ctx) // an error ends the subscription
 	}
 }
 
@@ -237,7 +241,7 @@ func (p *Publication) told() {
 func (s *Session) awaitRoom(ctx context.Context) error {
 	timer := time.NewTimer(s.server.timeout())
 	defer timer.Stop()
-	for {
+	for ctx.Err() == nil {
 		s.mu.Lock()
 		room, taken := s.out.await(), s.out.taken.Load()
 		s.mu.Unlock()
@@ -256,6 +260,7 @@ func (s *Session) awaitRoom(ctx context.Context) error {
 			}
 		}
 	}
+	return context.Cause(ctx)
 }
 
 // subscribe handles a sub.
@@ -275,7 +280,7 @@ func (s *Session) subscribe(m ddp.Sub, t *turn) {
 	}
 	if refused != nil {
 		s.sendLocked(ddp.Nosub{ID: m.ID, Err: refused.ForClient()})
-		s.mu.Unlock()
+		s.sent()
 		return
 	}
 	p := s.publishLocked(m.ID, m.Name, m.Params, fn, t)
@@ -290,7 +295,7 @@ func (s *Session) unsubscribe(id string) {
 	p := s.subs[id]
 	if p == nil || id == "" {
 		s.sendLocked(ddp.Nosub{ID: id})
-		s.mu.Unlock()
+		s.sent()
 		return
 	}
 	s.mu.Unlock()
@@ -330,10 +335,12 @@ func (p *Publication) run() {
 		if err != nil {
 			p.Stop(err)
 		} else {
-			p.Ready()
+			p.becomeReady()
 		}
 	}()
-	err = p.fn(p.ctx, p)
+	if p.ctx.Err() == nil {
+		err = p.fn(p.ctx, p)
+	}
 }
 
 // endLocked stops the publication from saying more, and returns the hooks to be

@@ -145,8 +145,15 @@ func (s *Session) run() error {
 		}
 	})
 	defer idle.Stop()
-	// Whatever ends the session ends the transport, and so the reader.
-	unwatch := context.AfterFunc(s.ctx, func() { s.transport.Close(wire.CodeNormal, "") })
+	// Whatever ends the session ends the transport, and so the reader. To say
+	// farewell to a client that does not read would only take time.
+	unwatch := context.AfterFunc(s.ctx, func() {
+		code := wire.CodeNormal
+		if context.Cause(s.ctx) == ErrSlow {
+			code = wire.CodeDrop
+		}
+		s.transport.Close(code, "")
+	})
 	s.wg.Go(s.write)
 	s.wg.Go(s.depart)
 
@@ -173,6 +180,12 @@ func (s *Session) read() error {
 
 // connect answers the first message, and begins the session proper.
 func (s *Session) connect(m ddp.Connect) {
+	s.mu.Lock()
+	leaving := s.leaving
+	s.mu.Unlock()
+	if leaving {
+		return
+	}
 	pick, agreed := ddp.Negotiate(m.Support, m.Version)
 	if !agreed {
 		s.send(ddp.Failed{Version: pick})
@@ -207,6 +220,12 @@ func (s *Session) ping() { s.urgent(ddp.Ping{}) }
 func (s *Session) send(m ddp.Message) {
 	s.mu.Lock()
 	s.sendLocked(m)
+	s.sent()
+}
+
+// sent unlocks the session after something was put in the outbox, and ends it if
+// the client leaves too much unread.
+func (s *Session) sent() {
 	slow := s.out.over(s.server.maxQueue())
 	s.mu.Unlock()
 	if slow {
