@@ -25,30 +25,44 @@ func ArrayOf(vs ...Value) Array {
 	for _, v := range vs {
 		size += sizeOf(v)
 	}
-	w := writer{buf: make([]byte, 0, runSize(len(vs), size))}
-	f := w.open()
+	w := newSplicer(len(vs), size)
 	for _, v := range vs {
-		w.element(&f)
-		w.tag(w.value(v))
+		w.element(v)
 	}
-	w.close(&f)
-	return Array{freeze(w.buf)}
+	return Array{w.run()}
 }
 
 // Len returns the number of elements.
 func (a Array) Len() int {
-	t := open(a.s)
-	return t.n
+	if n := len(a.s); n > 0 {
+		if c := a.s[n-1]; c != wideMark {
+			return int(c)
+		}
+		return int(le32(a.s, n-5))
+	}
+	return 0
 }
 
 // At returns element i. It panics unless 0 <= i < Len.
 func (a Array) At(i int) Value {
-	t := open(a.s)
-	if uint(i) >= uint(t.n) {
-		panic("ejson: element " + strconv.Itoa(i) + " of a list of " + strconv.Itoa(t.n))
+	s, n := a.s, a.Len()
+	if uint(i) >= uint(n) {
+		panic("ejson: element " + strconv.Itoa(i) + " of a list of " + strconv.Itoa(n))
 	}
-	tag, lo, hi := t.element(i)
-	return view(a.s, tag, lo, hi)
+	last := len(s) - 1
+	if s[last] == wideMark {
+		t := open(s)
+		tag, lo, hi := t.element(i)
+		return view(s, tag, lo, hi)
+	}
+	at := last - 4*n
+	p := at + 4*i
+	w := word(s, p)
+	hi := at
+	if p+4 < last {
+		hi = int(word(s, p+4) & offsetMask)
+	}
+	return view(s, w>>tagShift&tagMask, int(w&offsetMask), hi)
 }
 
 // All yields the positions and elements. Nothing is copied.

@@ -3,6 +3,8 @@ package ejson
 import (
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"sync"
 )
 
@@ -304,11 +306,11 @@ func (d *Decoder) object(raw bool, depth int) (uint32, error) {
 			return 0, d.unexpected("':'")
 		}
 		d.pos++
+		at := len(d.w.ents) - 1
 		tag, err := d.value(raw, depth)
 		if err != nil {
-			last := d.w.ents[len(d.w.ents)-1]
-			at, _ := nameAt(peek(d.w.buf), f.start+int(last.off))
-			return 0, under(err, string([]byte(at)))
+			name, _ := nameAt(peek(d.w.buf), f.start+int(d.w.ents[at].off))
+			return 0, under(err, strings.Clone(name))
 		}
 		d.w.tag(tag)
 		if c = d.space(); c == '}' {
@@ -346,12 +348,11 @@ func (d *Decoder) list(raw bool, depth int) (uint32, error) {
 		d.w.close(&f)
 		return tagList, nil
 	}
-	for {
+	for i := 0; ; i++ {
 		d.w.element(&f)
 		tag, err := d.value(raw, depth)
 		if err != nil {
-			n := len(d.w.ents) - f.base - 1
-			return 0, under(err, fmt.Sprint(n))
+			return 0, under(err, strconv.Itoa(i))
 		}
 		d.w.tag(tag)
 		c := d.space()

@@ -83,14 +83,28 @@ func (d Doc) All() iter.Seq2[string, any] {
 }
 
 // Name is the name of a field, prepared to be looked up many times. The zero
-// Name is the name "".
+// Name finds nothing.
 type Name struct {
 	s    string
 	want uint32 // its hash
+	// A field begins with the length of its name and the name. These are the
+	// first eight bytes of one of this name, and which of them are that.
+	head, mask uint64
 }
 
 // NameOf prepares a name. Dots have no meaning in it.
-func NameOf(field string) Name { return Name{field, hashName(field)} }
+func NameOf(field string) Name {
+	n := Name{s: field, want: hashName(field)}
+	if len(field) < longName {
+		n.head = uint64(len(field))
+		n.mask = 0xff
+		for i := 0; i < len(field) && i < 7; i++ {
+			n.head |= uint64(field[i]) << (8*i + 8)
+			n.mask |= 0xff << (8*i + 8)
+		}
+	}
+	return n
+}
 
 // String returns the name.
 func (n Name) String() string { return n.s }
@@ -104,23 +118,27 @@ func (d Doc) Lookup(n Name) Value {
 		return Value{}
 	}
 	c := int(s[last])
-	if c == wideMark || len(n.s) >= longName {
+	if c == wideMark || n.mask == 0 {
 		return d.lookupSlow(n)
 	}
 	at := last - 4*c
 	for p := at; p < last; p += 4 {
-		w := le32(s, p)
+		w := word(s, p)
 		if (w^n.want)&hashMask != 0 {
 			continue
 		}
-		off := int(w&offsetMask) + 1
-		lo := off + int(s[off-1])
-		if lo-off != len(n.s) || s[off:lo] != n.s {
+		off := int(w & offsetMask)
+		lo := off + 1 + len(n.s)
+		if off+8 <= len(s) {
+			if (le64(s, off)^n.head)&n.mask != 0 || len(n.s) > 7 && s[off+8:lo] != n.s[7:] {
+				continue
+			}
+		} else if int(s[off]) != len(n.s) || s[off+1:lo] != n.s {
 			continue
 		}
 		hi := at
 		if p+4 < last {
-			hi = int(le32(s, p+4) & offsetMask)
+			hi = int(word(s, p+4) & offsetMask)
 		}
 		return view(s, w>>tagShift&tagMask, lo, hi)
 	}
@@ -136,12 +154,16 @@ func (d Doc) lookupSlow(n Name) Value {
 	return Value{}
 }
 
-// find returns the place of a field, or -1.
+// find returns the place of a field, or -1. It needs only s and want of n.
 func (t *table) find(n Name) int {
+	shift := 2
+	meta := t.at
+	if t.wide {
+		shift, meta = 3, t.at+4
+	}
 	for i := range t.n {
-		e := t.entry(i)
-		if e.meta&hashMask == n.want {
-			if name, _ := nameAt(t.s, int(e.off)); name == n.s {
+		if (word(t.s, meta+i<<shift)^n.want)&hashMask == 0 {
+			if name, _ := nameAt(t.s, int(t.entry(i).off)); name == n.s {
 				return i
 			}
 		}

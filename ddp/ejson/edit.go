@@ -44,7 +44,7 @@ func (d Doc) Without(names ...string) Doc {
 	if len(edits) == 0 {
 		return d.made()
 	}
-	return d.splice(inOrder(edits))
+	return d.splice(inOrder(edits, t.n))
 }
 
 // WithID returns d with the _id, which comes first, and everything else in its
@@ -61,22 +61,20 @@ func (d Doc) WithID(id ID) Doc {
 	if v.IsMissing() {
 		return d.WithoutID()
 	}
-	var room [stackFields]entry
-	w := writer{
-		buf:  make([]byte, 0, runSize(t.n+1, t.at+sizeOfField(len(idName.s), v))),
-		ents: room[:0],
+	n, size := t.n+1, t.at+sizeOfField(len(idName.s), v)
+	if i >= 0 {
+		n--
+		size -= t.end(i) - int(t.entry(i).off)
 	}
-	f := w.open()
-	w.fresh(&f, idName.s, idName.want)
-	w.tag(w.value(v))
+	w := newSplicer(n, size)
+	w.field(idName, v)
 	if i < 0 {
-		w.fields(&f, &t, 0, t.n)
+		w.fields(&t, 0, t.n)
 	} else {
-		w.fields(&f, &t, 0, i)
-		w.fields(&f, &t, i+1, t.n)
+		w.fields(&t, 0, i)
+		w.fields(&t, i+1, t.n)
 	}
-	w.finish(&f)
-	return Doc{freeze(w.buf)}
+	return Doc{w.run()}
 }
 
 // WithoutID returns d less its _id.
@@ -106,7 +104,7 @@ func (d Doc) Merge(set Doc, unset []string) Doc {
 	for k := range s.n {
 		e := s.entry(k)
 		name, lo := nameAt(s.s, int(e.off))
-		n := Name{name, e.meta & hashMask}
+		n := Name{s: name, want: e.meta & hashMask}
 		v := view(s.s, e.tag(), lo, s.end(k))
 		i := t.find(n)
 		if i < 0 {
@@ -120,7 +118,7 @@ func (d Doc) Merge(set Doc, unset []string) Doc {
 	if len(edits) == 0 {
 		return d.made()
 	}
-	return d.splice(inOrder(edits))
+	return d.splice(inOrder(edits, t.n))
 }
 
 // Diff returns what leads from old to new: the top-level fields that are new or
@@ -133,13 +131,21 @@ func Diff(old, new Doc) (set Doc, unset []string) {
 		return Doc{}, nil
 	}
 	o, n := open(old.s), open(new.s)
-	var w writer
-	var f frame
-	found := 0 // fields of old that new has
+	var room [16]int
+	changed, size := room[:0], 0 // places in new of what is to be set
+	found := 0                   // fields of old that new has
 	for i := range n.n {
 		e := n.entry(i)
+		if i < o.n {
+			// Mostly the field is at its old place, and as it was.
+			was := o.entry(i)
+			if was.meta == e.meta && e.tag() != tagDate && o.s[was.off:o.end(i)] == n.s[e.off:n.end(i)] {
+				found++
+				continue
+			}
+		}
 		name, lo := nameAt(n.s, int(e.off))
-		k := o.findNear(Name{name, e.meta & hashMask}, i)
+		k := o.findNear(Name{s: name, want: e.meta & hashMask}, i)
 		if k >= 0 {
 			found++
 		}
@@ -152,14 +158,15 @@ func Diff(old, new Doc) (set Doc, unset []string) {
 				continue
 			}
 		}
-		if w.buf == nil {
-			w.buf = make([]byte, 0, 64)
-		}
-		w.fields(&f, &n, i, i+1)
+		changed = append(changed, i)
+		size += n.end(i) - int(e.off)
 	}
-	if w.buf != nil {
-		w.finish(&f)
-		set = Doc{freeze(w.buf)}
+	if len(changed) > 0 {
+		w := newSplicer(len(changed), size)
+		for _, i := range changed {
+			w.fields(&n, i, i+1)
+		}
+		set = Doc{w.run()}
 	}
 	if found == o.n {
 		return set, nil
@@ -167,7 +174,7 @@ func Diff(old, new Doc) (set Doc, unset []string) {
 	for i := range o.n {
 		e := o.entry(i)
 		name, _ := nameAt(o.s, int(e.off))
-		if name != idName.s && n.findNear(Name{name, e.meta & hashMask}, i) < 0 {
+		if name != idName.s && n.findNear(Name{s: name, want: e.meta & hashMask}, i) < 0 {
 			unset = append(unset, name)
 		}
 	}
@@ -204,16 +211,15 @@ type edit struct {
 	v    Value
 }
 
-// inOrder sorts edits by place, those of new fields last and in their order. Of
-// several at one place the last is kept.
-func inOrder(edits []edit) []edit {
-	slices.SortStableFunc(edits, func(a, b edit) int { return a.at - b.at })
-	return edits
+// inOrder sorts edits by place, those of new fields last and in their order. A
+// field may be named to be taken away twice.
+func inOrder(edits []edit, fields int) []edit {
+	sorted := slices.IsSortedFunc(edits, func(a, b edit) int { return a.at - b.at })
+	if !sorted {
+		slices.SortStableFunc(edits, func(a, b edit) int { return a.at - b.at })
+	}
+	return slices.CompactFunc(edits, func(a, b edit) bool { return a.at == b.at && a.at < fields })
 }
-
-// stackFields is how many fields a new document may have before its entries go
-// to the heap.
-const stackFields = 32
 
 // splice applies edits, which are in order.
 func (d Doc) splice(edits []edit) Doc {
@@ -234,31 +240,23 @@ func (d Doc) splice(edits []edit) Doc {
 		_, _, lo, hi := t.field(e.at)
 		size += sizeOf(e.v) - (hi - lo)
 	}
-	var room [stackFields]entry
-	w := writer{buf: make([]byte, 0, runSize(max(n, 0), max(size, 0))), ents: room[:0]}
-	f := w.open()
+	w := newSplicer(n, size)
 	from := 0
 	for i := range edits {
 		e := &edits[i]
-		if e.at < from && e.at < t.n {
-			continue // a name given twice to Without
-		}
-		w.fields(&f, &t, from, e.at)
+		w.fields(&t, from, e.at)
 		from = min(e.at+1, t.n)
 		switch {
 		case e.v.IsMissing():
-			continue
 		case e.at == t.n:
-			w.fresh(&f, e.name.s, e.name.want)
+			w.field(e.name, e.v)
 		default:
 			name, _, _, _ := t.field(e.at)
-			w.fresh(&f, name, t.entry(e.at).meta&hashMask)
+			w.field(Name{s: name, want: t.entry(e.at).meta & hashMask}, e.v)
 		}
-		w.tag(w.value(e.v))
 	}
-	w.fields(&f, &t, from, t.n)
-	w.finish(&f)
-	return Doc{freeze(w.buf)}
+	w.fields(&t, from, t.n)
+	return Doc{w.run()}
 }
 
 // sizeOf returns how many bytes a value takes in a run.
@@ -282,12 +280,4 @@ func sizeOfField(name int, v Value) int {
 		name += 4
 	}
 	return 1 + name + sizeOf(v)
-}
-
-// runSize returns the size of a run of n fields that take size bytes.
-func runSize(n, size int) int {
-	if n <= maxNarrow && size <= maxNarrowData {
-		return size + 4*n + 1
-	}
-	return size + 8*n + 5
 }

@@ -72,7 +72,7 @@ func sameObject(a, b string, ordered bool) bool {
 				k = i
 			}
 		} else {
-			k = u.findNear(Name{name, e.meta & hashMask}, i)
+			k = u.findNear(Name{s: name, want: e.meta & hashMask}, i)
 		}
 		if k < 0 {
 			return false

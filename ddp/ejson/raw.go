@@ -62,7 +62,7 @@ func checkRun(s string, object, plain bool, depth int) error {
 				return corrupt("name and hash differ")
 			}
 			bit := uint64(1) << (e.meta >> 21 & 63)
-			if seen&bit != 0 && t.n <= manyFields && t.find(Name{name, e.meta & hashMask}) != i {
+			if seen&bit != 0 && t.n <= manyFields && t.find(Name{s: name, want: e.meta & hashMask}) != i {
 				return corrupt("two fields of one name")
 			}
 			seen |= bit

@@ -30,6 +30,9 @@ func isSpecial(name []byte) bool {
 
 // marker tells which value d stands for, by the name that says so, or "".
 func (d Doc) marker() string {
+	if len(d.s) < 6 || d.s[1] != '$' { // the first name begins at 1
+		return ""
+	}
 	switch d.Len() {
 	case 1:
 		switch name, _ := d.At(0); name {

@@ -151,21 +151,6 @@ func (w *writer) dropDuplicates(f *frame) {
 	w.ents = append(w.ents[:f.base], table...)
 }
 
-// fields copies the fields i to j of another document.
-func (w *writer) fields(f *frame, t *table, i, j int) {
-	if i >= j {
-		return
-	}
-	lo, hi := t.entry(i).off, t.end(j-1)
-	delta := uint32(len(w.buf)-f.start) - lo
-	w.buf = append(w.buf, t.s[lo:hi]...)
-	for ; i < j; i++ {
-		e := t.entry(i)
-		e.off += delta
-		w.ents = append(w.ents, e)
-	}
-}
-
 // value writes the bytes of v and returns its tag. Missing is written as null.
 func (w *writer) value(v Value) uint32 {
 	switch v.kind {

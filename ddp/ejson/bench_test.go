@@ -1,0 +1,173 @@
+package ejson
+
+import "testing"
+
+func BenchmarkParse(b *testing.B) {
+	text := dataset(1)[0]
+	b.SetBytes(int64(len(text)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := Parse(text); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkDecodeMessage reads an added message as package ddp does.
+func BenchmarkDecodeMessage(b *testing.B) {
+	text := message()
+	b.SetBytes(int64(len(text)))
+	b.ReportAllocs()
+	var d Decoder
+	for b.Loop() {
+		if _, err := readMessage(&d, text); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+type addedMessage struct {
+	msg, collection string
+	id              ID
+	fields          Doc
+}
+
+func readMessage(d *Decoder, text []byte) (m addedMessage, err error) {
+	d.Reset(text)
+	if err = d.BeginObject(); err != nil {
+		return m, err
+	}
+	for {
+		key, ok, err := d.NextKey()
+		if err != nil || !ok {
+			return m, err
+		}
+		switch string(key) {
+		case "msg":
+			m.msg, err = d.StringValue()
+		case "collection":
+			m.collection, err = d.StringValue()
+		case "id":
+			var s string
+			if s, err = d.StringValue(); err == nil {
+				m.id, err = ParseWireID(s)
+			}
+		case "fields":
+			m.fields, err = d.DocValue()
+		default:
+			_, err = d.Skip()
+		}
+		if err != nil {
+			return m, err
+		}
+	}
+}
+
+func BenchmarkAppendJSON(b *testing.B) {
+	d, _ := Parse(dataset(1)[0])
+	var buf []byte
+	b.ReportAllocs()
+	for b.Loop() {
+		buf = d.AppendJSON(buf[:0])
+	}
+	b.SetBytes(int64(len(buf)))
+}
+
+func BenchmarkLookup(b *testing.B) {
+	d, _ := Parse(dataset(1)[0])
+	n := 0
+	b.Run("first", func(b *testing.B) {
+		for b.Loop() {
+			n += len(d.Lookup(idName).s)
+		}
+	})
+	b.Run("last", func(b *testing.B) {
+		for b.Loop() {
+			n += int(d.Lookup(nameFlag).num)
+		}
+	})
+	b.Run("absent", func(b *testing.B) {
+		absent := NameOf("absent")
+		for b.Loop() {
+			n += int(d.Lookup(absent).num)
+		}
+	})
+	b.Run("hashing", func(b *testing.B) {
+		for b.Loop() {
+			n += int(d.Field("nested").num)
+		}
+	})
+}
+
+func BenchmarkEdit(b *testing.B) {
+	d, _ := Parse(dataset(1)[0])
+	set := Make(Field{"n", 8}, Field{"score", 1.5})
+	none := Make(Field{"n", d.Field("n")})
+	other := d.Merge(set, []string{"flag"})
+	id := StringID("abcdefghijklmnopq")
+	fields := d.WithoutID()
+	run := func(name string, fn func()) {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				fn()
+			}
+		})
+	}
+	run("WithValue", func() { d.WithValue("n", NumberValue(9)) })
+	run("WithID", func() { fields.WithID(id) })
+	run("WithoutID", func() { d.WithoutID() })
+	run("Merge", func() { d.Merge(set, nil) })
+	run("MergeNothing", func() { d.Merge(none, nil) })
+	run("Diff", func() { Diff(d, other) })
+	run("DiffEqual", func() { Diff(d, d) })
+	run("Same", func() { d.Same(other) })
+	run("FromRaw", func() { FromRaw(d.Raw()) })
+	run("ID", func() { d.ID() })
+}
+
+func BenchmarkAppendKey(b *testing.B) {
+	var buf []byte
+	for _, v := range []Value{StringValue("author0042"), NumberValue(42), DateValue(1_700_000_000_000)} {
+		b.Run(v.Kind().String(), func(b *testing.B) {
+			for b.Loop() {
+				buf = AppendKey(buf[:0], v, false)
+			}
+		})
+	}
+}
+
+func BenchmarkFromMap(b *testing.B) {
+	d, _ := Parse(dataset(1)[0])
+	m, _ := Decode[map[string]any](d)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := From(m); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkFromStruct(b *testing.B) {
+	d, _ := Parse(dataset(1)[0])
+	s, err := Decode[row](d)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := From(s); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkDecodeStruct(b *testing.B) {
+	d, _ := Parse(dataset(1)[0])
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := Decode[row](d); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
