@@ -1,0 +1,246 @@
+package query
+
+import "strings"
+
+// conditions are what a selector demands of every document it selects, sorted
+// out for the planner.
+type conditions struct {
+	byPath map[string][]*clause
+	count  int     // clauses in byPath
+	ors    []*disj // $or
+	rest   []node  // everything that is not in byPath, $or included
+}
+
+func conditionsOf(n node) conditions {
+	q := conditions{byPath: make(map[string][]*clause)}
+	parts := []node{n}
+	if all, ok := n.(*conj); ok {
+		parts = all.nodes
+	}
+	for _, p := range parts {
+		switch p := p.(type) {
+		case nil:
+		case *field:
+			for i := range p.clauses {
+				q.byPath[p.path.text] = append(q.byPath[p.path.text], &p.clauses[i])
+				q.count++
+			}
+		case *disj:
+			if !p.deny {
+				q.ors = append(q.ors, p)
+			}
+			q.rest = append(q.rest, p)
+		default:
+			q.rest = append(q.rest, p)
+		}
+	}
+	return q
+}
+
+// share guesses which part of the documents matches.
+func (q conditions) share() float64 {
+	share := 1.0
+	for _, clauses := range q.byPath {
+		for _, c := range clauses {
+			share *= c.share()
+		}
+	}
+	for range q.rest {
+		share *= 0.5
+	}
+	return max(share, 1e-6)
+}
+
+func (c *clause) share() float64 {
+	if c.deny {
+		return 0.9
+	}
+	switch p := c.pred.(type) {
+	case eqBool:
+		return 0.5
+	case eqNumber, eqNaN, eqString, eqValue:
+		return 0.05
+	case fewStrings:
+		return min(0.05*float64(len(p.list)), 0.5)
+	case *oneOf:
+		return min(0.05*float64(len(p.all)+1), 0.5)
+	case *pattern:
+		return 0.1
+	case present:
+		return 0.9
+	}
+	return guessRange
+}
+
+// bounds is what an index can do for a query.
+type bounds struct {
+	key     *IndexKey
+	multi   bool
+	list    []Bound
+	exact   bool     // they hold the matches of the clauses used, and nothing else
+	points  bool     // every column is pinned: each bound is one key
+	columns int      // columns bounded
+	pinned  int      // columns with points, from the first
+	single  []string // paths pinned to one value, by the columns before the first that is not
+	used    int      // clauses of conditions.byPath that the bounds stand for
+	rest    int      // nodes of conditions.rest that they stand for
+	guess   float64
+	ranged  bool // a bound is not the whole of the columns behind the pinned ones
+}
+
+// bounds finds the ranges of the index in which all matches lie.
+func (k *IndexKey) bounds(q conditions, multikey bool) bounds {
+	b := k.ranges(q, multikey)
+	if b.columns > 0 {
+		return b
+	}
+	// An $or whose every part is bounded by this index is the union of them.
+	for _, or := range q.ors {
+		if u, ok := k.union(or, multikey); ok {
+			return u
+		}
+	}
+	return b
+}
+
+func (k *IndexKey) ranges(q conditions, multikey bool) bounds {
+	b := bounds{key: k, multi: multikey, exact: true, guess: 1}
+	prefixes := []span{{}}
+	for i := range k.keys {
+		if multikey && i > 0 && k.shared {
+			// Conditions on two fields may be met by two elements of a list,
+			// and no key holds them both.
+			break
+		}
+		e := encoder{desc: k.keys[i].desc, multikey: multikey, path: k.keys[i].path.text}
+		c, ok := e.column(q.byPath[k.keys[i].path.text])
+		if !ok || len(prefixes)*len(c.spans) > maxBounds {
+			break
+		}
+		b.columns++
+		b.used += c.used
+		b.exact = b.exact && c.exact
+		next := make([]span, 0, len(prefixes)*len(c.spans))
+		for _, p := range prefixes {
+			for _, s := range c.spans {
+				next = append(next, p.with(s))
+			}
+		}
+		prefixes = next
+		if !c.points {
+			b.ranged = true
+			b.guess = c.guess
+			break
+		}
+		b.pinned++
+		if len(prefixes) == 1 {
+			b.single = append(b.single, k.keys[i].path.text)
+		}
+	}
+	b.points = b.pinned == len(k.keys)
+	b.exact = b.exact && b.columns > 0 && !(multikey && len(k.keys) > 1)
+	for _, p := range prefixes {
+		if b.columns == 0 {
+			p.text = "all"
+		}
+		b.list = append(b.list, Bound{Low: p.low, High: p.high, Text: p.text})
+	}
+	return b
+}
+
+// with puts the span of the next column behind the point p.
+func (p span) with(s span) span {
+	out := span{low: p.low + s.low, text: p.text}
+	if s.high == "" {
+		out.high = after(p.low)
+	} else {
+		out.high = p.low + s.high
+	}
+	if out.text != "" {
+		out.text += ", "
+	}
+	out.text += s.text
+	return out
+}
+
+func (k *IndexKey) union(or *disj, multikey bool) (bounds, bool) {
+	u := bounds{key: k, multi: multikey, exact: true, points: true, pinned: len(k.keys)}
+	var spans []span
+	for _, n := range or.nodes {
+		q := conditionsOf(n)
+		b := k.ranges(q, multikey)
+		if b.columns == 0 {
+			return bounds{}, false
+		}
+		for _, r := range b.list {
+			spans = append(spans, span{low: r.Low, high: r.High, text: r.Text})
+		}
+		u.columns = max(u.columns, b.columns)
+		u.pinned = min(u.pinned, b.pinned)
+		u.points = u.points && b.points
+		u.exact = u.exact && b.exact && b.used == q.count && len(q.rest) == 0
+		u.guess = max(u.guess, b.guess)
+	}
+	if len(spans) > maxBounds {
+		return bounds{}, false
+	}
+	u.ranged = true
+	u.rest = 1
+	for _, s := range union(spans) {
+		u.list = append(u.list, Bound{Low: s.low, High: s.high, Text: s.text})
+	}
+	return u, true
+}
+
+// sorted reports whether the entries within the bounds come in the order of s,
+// and whether they have to be walked backwards for that.
+func (b *bounds) sorted(s *Sorter) (sorted, reverse bool) {
+	if len(s.keys) == 0 || len(b.list) == 0 {
+		return len(b.list) == 0, false
+	}
+	if b.multi && (len(b.key.keys) > 1 || b.columns > 0) {
+		// The first key of a document within the bounds need not be the least
+		// that it has.
+		return false, false
+	}
+	col, matched := 0, false
+	for _, want := range s.keys {
+		if b.isSingle(want.path.text) {
+			continue
+		}
+		for col < len(b.single) && b.key.keys[col].path.text != want.path.text {
+			col++
+		}
+		if col == len(b.key.keys) || b.key.keys[col].path.text != want.path.text {
+			return false, false
+		}
+		if strings.ContainsAny(want.path.text, "0123456789") && hasPosition(want.path) && b.multi {
+			return false, false
+		}
+		back := b.key.keys[col].desc != want.desc
+		if matched && back != reverse {
+			return false, false
+		}
+		matched, reverse = true, back
+		col++
+	}
+	return true, reverse
+}
+
+func (b *bounds) isSingle(path string) bool {
+	for _, p := range b.single {
+		if p == path {
+			return true
+		}
+	}
+	return false
+}
+
+func hasPosition(p path) bool {
+	for _, s := range p.segs {
+		if s.index >= 0 {
+			return true
+		}
+	}
+	return false
+}

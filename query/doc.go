@@ -1,0 +1,57 @@
+// Package query compiles selectors, sorts, projections and modifiers, and plans
+// how to answer them. It knows documents, and neither collections, locks,
+// goroutines nor clocks: everything it returns is immutable and safe to share.
+//
+// What a selector gives here is what MongoDB would give on the server. A fault
+// in what was given is found when it is compiled, and is a [*SyntaxError] that
+// says where, what was met and what is wanted. Nothing that comes from outside
+// can make this package panic, or take more than polynomial time: selectors,
+// paths and patterns have limits, and the patterns that RE2 cannot run have a
+// time limit.
+//
+// # Words
+//
+//   - A selector is what was given: {"a.b": {$gt: 5}}. A [Matcher] is a selector
+//     compiled.
+//   - A path is a dotted name. Through lists it can lead to several places, its
+//     branches: to the element at a position, if a name is a number, and into
+//     each element that is a document.
+//   - A condition is met if it holds for one branch; a list at the end of a path
+//     is a branch, and so is each of its elements. $ne, $nin, $not and
+//     $exists: false are met if no branch meets the condition that they deny.
+//   - A [Sorter] is a total order. A [Fields] is a projection. A [Modifier] is an
+//     update, of operators or by replacement; an edit is one of its operators at
+//     one path.
+//   - An [IndexKey] makes the keys of an index. An index is multikey if a document
+//     in it can have several. A [Bound] is a range of keys, and exact bounds hold
+//     the documents that match and no others.
+//   - A [Plan] is how a query will be answered: plain data, chosen by [Choose]
+//     from what is known of the indexes, and printed by [Plan.String].
+//   - A [Pin] is a field that a selector ties to a few values, by which a change
+//     can be routed to the queries it concerns.
+//
+// # Where minimongo and MongoDB differ
+//
+// We follow MongoDB's documentation. Besides, by rule:
+//
+//   - Numbers are float64, so $type knows double and number, and nothing is an
+//     int or a long. $bits… masks are whole numbers up to 2^63, as on the server.
+//   - Ties of a sort are broken by _id, in the direction of the last key; an
+//     unsorted result is in the order of insertion.
+//   - Two lists under two keys of a sort (parallel arrays) are no error, for an
+//     order cannot fail: each list counts by its own extreme.
+//   - The words asc, ascending, desc and descending are directions in any form
+//     and case, as drivers take them; what else is neither 1 nor -1 is read as
+//     Meteor reads it.
+//   - A $near needs no index, and its order is [Matcher.Order]. Distances are on
+//     a sphere of MongoDB's radius, and polygons are drawn on the plane.
+//   - Regular expressions are JavaScript's, with the options i, m, s, x and u. As
+//     on the server a character is a code point, and under m a line ends at \n.
+//     A pattern with look-around or back-references that takes too long on a
+//     string does not match it, and after ten such is given up.
+//   - $[] and $[name] with array filters are known, which Meteor's client does
+//     not know. $pushAll is known still.
+//   - Conflicting paths in a modifier, and unknown clauses of $push, are errors
+//     before anything is matched. Names with a dot or a leading $ are not stored.
+//   - $where, $text, $expr and $jsonSchema are refused, with a way out.
+package query

@@ -1,0 +1,225 @@
+package query
+
+import "github.com/replicad/replicad/ddp/ejson"
+
+// A node is a part of a compiled selector: a condition on a document, or on a
+// list where $elemMatch looks into lists of lists.
+type node interface {
+	match(v ejson.Value) bool
+	// find is match that also tells the position of the match in the outermost
+	// list passed through, or -1.
+	find(v ejson.Value) (at int, ok bool)
+	// cost guesses how dear match is, to ask cheap conditions first.
+	cost() int
+}
+
+// A clause is one condition of a field: a pred over the branches of its path, or
+// the conjunction of several, perhaps denied.
+type clause struct {
+	op    string // as written, for plans and errors
+	pred  pred
+	all   []clause // where pred is nil
+	deny  bool     // the clause holds where pred or all does not
+	whole bool     // a list is judged as one value and not element by element
+	price int
+}
+
+// field is the conditions on one path.
+type field struct {
+	path    path
+	clauses []clause
+	price   int
+}
+
+func (n *field) match(v ejson.Value) bool {
+	segs := n.path.segs
+	for v.Kind() == ejson.Object {
+		v = v.Doc().Lookup(segs[0].name)
+		segs = segs[1:]
+		if len(segs) == 0 {
+			return n.leaf(v)
+		}
+		if k := v.Kind(); k != ejson.Object && k != ejson.List {
+			v = ejson.Value{}
+			return n.leaf(v)
+		}
+	}
+	root := len(segs) == len(n.path.segs)
+	for i := range n.clauses {
+		if _, ok := n.clauses[i].seek(v, segs, root); !ok {
+			return false
+		}
+	}
+	return true
+}
+
+// leaf judges the one value at the end of a path that led through no list.
+func (n *field) leaf(v ejson.Value) bool {
+	for i := range n.clauses {
+		c := &n.clauses[i]
+		if c.pred != nil && (c.whole || v.Kind() != ejson.List) {
+			if c.pred.test(v) == c.deny {
+				return false
+			}
+		} else if _, ok := c.leaf(v); !ok {
+			return false
+		}
+	}
+	return true
+}
+
+func (n *field) find(v ejson.Value) (int, bool) {
+	at := -1
+	for i := range n.clauses {
+		from, ok := n.clauses[i].seek(v, n.path.segs, true)
+		if !ok {
+			return -1, false
+		}
+		if from >= 0 {
+			at = from
+		}
+	}
+	return at, true
+}
+
+func (n *field) cost() int { return n.price }
+
+// seek judges the branches of segs in v, where a path begins if root is set. A
+// denied clause has no position.
+func (c *clause) seek(v ejson.Value, segs []segment, root bool) (at int, ok bool) {
+	switch {
+	case c.pred == nil:
+		return c.every(func(sub *clause) (int, bool) { return sub.seek(v, segs, root) })
+	case v.Kind() == ejson.List && root:
+		at, ok = seekPosition(v.Array(), segs, c.pred, c.whole, -1)
+	default:
+		at, ok = seek(v, segs, c.pred, c.whole, -1)
+	}
+	if c.deny {
+		return -1, !ok
+	}
+	return at, ok
+}
+
+// leaf judges one value, and its elements if it is a list.
+func (c *clause) leaf(v ejson.Value) (at int, ok bool) {
+	if c.pred == nil {
+		return c.every(func(sub *clause) (int, bool) { return sub.leaf(v) })
+	}
+	at, ok = seekLeaf(v, c.pred, c.whole, -1)
+	if c.deny {
+		return -1, !ok
+	}
+	return at, ok
+}
+
+// test judges one value as it is: the element of a list that $elemMatch tries.
+func (c *clause) test(v ejson.Value) bool {
+	if c.pred != nil {
+		return c.pred.test(v) != c.deny
+	}
+	return testAll(c.all, v) != c.deny
+}
+
+func testAll(clauses []clause, v ejson.Value) bool {
+	for i := range clauses {
+		if !clauses[i].test(v) {
+			return false
+		}
+	}
+	return true
+}
+
+// every is the conjunction of c.all, denied if c.deny is set.
+func (c *clause) every(judge func(*clause) (int, bool)) (int, bool) {
+	found := -1
+	for i := range c.all {
+		at, ok := judge(&c.all[i])
+		if !ok {
+			return -1, c.deny
+		}
+		if at >= 0 {
+			found = at
+		}
+	}
+	if c.deny {
+		return -1, false
+	}
+	return found, true
+}
+
+// conj is $and, and the conditions of a document side by side.
+type conj struct {
+	nodes []node // as written
+	quick []node // the same, cheap ones first
+}
+
+func (n *conj) match(v ejson.Value) bool {
+	for _, sub := range n.quick {
+		if !sub.match(v) {
+			return false
+		}
+	}
+	return true
+}
+
+func (n *conj) find(v ejson.Value) (int, bool) {
+	at := -1
+	for _, sub := range n.nodes {
+		from, ok := sub.find(v)
+		if !ok {
+			return -1, false
+		}
+		if from >= 0 {
+			at = from
+		}
+	}
+	return at, true
+}
+
+func (n *conj) cost() int {
+	sum := 0
+	for _, sub := range n.nodes {
+		sum += sub.cost()
+	}
+	return sum
+}
+
+// disj is $or; denied, it is $nor.
+type disj struct {
+	nodes []node
+	deny  bool
+}
+
+func (n *disj) match(v ejson.Value) bool {
+	for _, sub := range n.nodes {
+		if sub.match(v) {
+			return !n.deny
+		}
+	}
+	return n.deny
+}
+
+// find takes a position from an $or of one part only, as MongoDB does: with
+// several it would depend on the order of the parts.
+func (n *disj) find(v ejson.Value) (int, bool) {
+	if len(n.nodes) == 1 && !n.deny {
+		return n.nodes[0].find(v)
+	}
+	return -1, n.match(v)
+}
+
+func (n *disj) cost() int {
+	sum := 0
+	for _, sub := range n.nodes {
+		sum += sub.cost()
+	}
+	return sum
+}
+
+// never matches nothing: the selector null, or false.
+type never struct{}
+
+func (never) match(ejson.Value) bool       { return false }
+func (never) find(ejson.Value) (int, bool) { return -1, false }
+func (never) cost() int                    { return 0 }
