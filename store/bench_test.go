@@ -1,7 +1,9 @@
 package store
 
 import (
+	"math/rand/v2"
 	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/replicad/replicad/ddp/ejson"
@@ -37,52 +39,76 @@ func withIndexes(tb testing.TB, c Collection[ejson.Doc]) {
 	}
 }
 
+// BenchmarkFindOneByID looks up ids in random order: All of them, so that most of
+// what is touched comes from main memory, or Hot, a thousand of them again and
+// again. GoMap is the yardstick: a map that nobody may write to, and whose keys
+// are all that is touched.
 func BenchmarkFindOneByID(b *testing.B) {
 	_, c, docs := benchStore(b)
-	selectors := make([]any, len(docs)) // boxed beforehand, as a caller's constant is
-	ids := make([]ejson.ID, len(docs))
-	for i, d := range docs {
-		selectors[i], ids[i] = d.Field("_id").Str(), d.ID()
+	m := make(map[string]ejson.Doc, len(docs))
+	for _, d := range docs {
+		m[strings.Clone(d.Field("_id").Str())] = d
 	}
-	b.Run("FindOne", func(b *testing.B) {
-		b.ReportAllocs()
-		for i := 0; b.Loop(); i++ {
-			if _, err := c.FindOne(selectors[i*7919%len(docs)]); err != nil {
-				b.Fatal(err)
-			}
+	for _, set := range []struct {
+		name string
+		n    int
+	}{{"All", len(docs)}, {"Hot", 1000}} {
+		// Keys in memory of their own, in the order of use, as callers have them.
+		r := rand.New(rand.NewPCG(1, 2))
+		keys := make([]string, set.n)
+		boxed := make([]any, set.n)
+		ids := make([]ejson.ID, set.n)
+		for i, k := range r.Perm(len(docs))[:set.n] {
+			keys[i] = strings.Clone(docs[k].Field("_id").Str())
+			boxed[i], ids[i] = keys[i], ejson.StringID(keys[i])
 		}
-	})
-	b.Run("FindID", func(b *testing.B) {
-		b.ReportAllocs()
-		for i := 0; b.Loop(); i++ {
-			if _, err := c.FindID(ids[i*7919%len(docs)]); err != nil {
-				b.Fatal(err)
-			}
-		}
-	})
-	b.Run("BesideWriter", func(b *testing.B) {
-		stop, done := make(chan bool), make(chan bool)
-		go func() {
-			defer close(done)
-			inc, _ := query.CompileModifier(map[string]any{"$inc": map[string]any{"score": 1}})
-			for i := 0; ; i++ {
-				select {
-				case <-stop:
-					return
-				default:
-					c.UpdateOne(ids[i*31%len(ids)], inc)
+		b.Run(set.name+"/FindOne", func(b *testing.B) {
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				if _, err := c.FindOne(boxed[i%set.n]); err != nil {
+					b.Fatal(err)
 				}
 			}
-		}()
-		b.ReportAllocs()
-		for i := 0; b.Loop(); i++ {
-			if _, err := c.FindID(ids[i*7919%len(docs)]); err != nil {
-				b.Fatal(err)
+		})
+		b.Run(set.name+"/FindID", func(b *testing.B) {
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				if _, err := c.FindID(ids[i%set.n]); err != nil {
+					b.Fatal(err)
+				}
 			}
-		}
-		close(stop)
-		<-done
-	})
+		})
+		b.Run(set.name+"/GoMap", func(b *testing.B) {
+			for i := 0; b.Loop(); i++ {
+				if d, ok := m[keys[i%set.n]]; !ok || d.IsZero() {
+					b.Fatal("missing")
+				}
+			}
+		})
+		b.Run(set.name+"/BesideWriter", func(b *testing.B) {
+			stop, done := make(chan bool), make(chan bool)
+			go func() {
+				defer close(done)
+				inc, _ := query.CompileModifier(map[string]any{"$inc": map[string]any{"score": 1}})
+				for i := 0; ; i++ {
+					select {
+					case <-stop:
+						return
+					default:
+						c.UpdateOne(ids[i*31%len(ids)], inc)
+					}
+				}
+			}()
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				if _, err := c.FindID(ids[i%set.n]); err != nil {
+					b.Fatal(err)
+				}
+			}
+			close(stop)
+			<-done
+		})
+	}
 }
 
 func BenchmarkIndexedEquality(b *testing.B) {
@@ -248,22 +274,5 @@ func BenchmarkBulkLoad(b *testing.B) {
 			b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/benchDocs, "B/doc-beside-docs")
 			runtime.KeepAlive(s)
 		})
-	}
-}
-
-// BenchmarkGoMap is the yardstick of FindOneByID: a map that nobody may write to.
-func BenchmarkGoMap(b *testing.B) {
-	_, _, docs := benchStore(b)
-	m := map[string]ejson.Doc{}
-	ids := make([]string, len(docs))
-	for i, d := range docs {
-		ids[i] = d.Field("_id").Str()
-		m[ids[i]] = d
-	}
-	b.ReportAllocs()
-	for i := 0; b.Loop(); i++ {
-		if d, ok := m[ids[i*7919%len(docs)]]; !ok || d.IsZero() {
-			b.Fatal("missing")
-		}
 	}
 }

@@ -93,7 +93,7 @@ func buildIndex(key *query.IndexKey, p *pages) *index {
 		entries = append(entries, built{binary.BigEndian.Uint64(head[:]), k, slot})
 	}
 	var several [][]byte
-	p.each(0, func(slot uint64, d ejson.Doc) bool {
+	p.each(func(slot uint64, d ejson.Doc) bool {
 		from := len(arena)
 		var one, multi bool
 		if arena, one = key.AppendOne(arena, d); one {

@@ -15,13 +15,20 @@ import (
 // *query.UpdateError for documents that a modifier cannot be applied to,
 // ErrReplicated, ErrClosed, and what the journal returns.
 type Collection[T any] struct {
-	s    *Store
-	name string
+	s     *Store
+	name  string
+	place int // 1 + its place in Snapshot.versions; 0: not known when it was made
 }
 
 // Of returns the collection of that name with its documents as T: a struct with
 // bson or json tags, a map[string]any, or ejson.Doc itself, which costs nothing.
-func Of[T any](s *Store, name string) Collection[T] { return Collection[T]{s, name} }
+func Of[T any](s *Store, name string) Collection[T] {
+	c := Collection[T]{s: s, name: name}
+	if i, ok := s.current.Load().numbers[name]; ok {
+		c.place = i + 1
+	}
+	return c
+}
 
 // Name returns the name of the collection.
 func (c Collection[T]) Name() string { return c.name }
@@ -48,12 +55,21 @@ func (c Collection[T]) FindOne(selector any) (T, error) {
 // FindID returns the document of that id, or ErrNotFound. With T = ejson.Doc it
 // allocates nothing.
 func (c Collection[T]) FindID(id ejson.ID) (T, error) {
-	d, ok := c.s.Snapshot().Get(c.name, id)
-	if !ok {
-		var none T
-		return none, ErrNotFound
+	if v := c.version(c.s.Snapshot()); v != nil {
+		if _, d, ok := v.find(hashID(id), id); ok {
+			return decode[T](d)
+		}
 	}
-	return decode[T](d)
+	var none T
+	return none, ErrNotFound
+}
+
+// version returns the collection in a snapshot of its store, or nil.
+func (c *Collection[T]) version(s *Snapshot) *version {
+	if c.place > 0 && c.place <= len(s.versions) {
+		return s.versions[c.place-1]
+	}
+	return s.version(c.name)
 }
 
 // InsertOne inserts doc and returns its id, which is made up where doc has none

@@ -6,200 +6,240 @@ import (
 	"github.com/replicad/replicad/ddp/ejson"
 )
 
-// Pages hold 64 documents. A commit of its own copies the page that it changes
-// and one node a level above: at 64 that is 1 KiB and as much again, at 256 it
-// would be four times that for one level less.
+// A page has the documents of 32 slots, a shelf 64 pages, a node 64 shelves or
+// nodes. A commit of its own copies one of each: about 1.7 KiB in a collection of
+// up to 131,072 documents.
 const (
-	pageBits = 6
-	pageSize = 1 << pageBits
-	pageMask = pageSize - 1
+	pageBits  = 5
+	shelfBits = 6
+	nodeBits  = 6
+	pageLen   = 1 << pageBits
+	shelfLen  = 1 << shelfBits
+	nodeLen   = 1 << nodeBits
+	leafBits  = pageBits + shelfBits // of a slot within its shelf
 )
 
-// pages maps slots to documents. It is a radix tree on the bits of the slot whose
-// nodes keep only what is there, so that neither holes nor the number of slots
-// ever given cost memory: after a billion inserts and deletes the tree is a level
-// or two deeper, and as large as the documents that remain.
+// pages maps slots to documents: a radix tree on the bits of the slot. Pages,
+// shelves and nodes that have become empty are dropped, so that the tree is as
+// large as the documents in it want, however many slots were ever given: a billion
+// inserts and removals later it is two levels deeper.
 //
-// A pages value is a version. Nodes that bear the writer's stamp have not been
-// published and are changed in place; all others are copied first. The zero
-// value is empty.
+// A pages value is a version. What bears the writer's stamp has not been published
+// and is changed in place; all else is copied first. The zero value is empty.
 type pages struct {
 	root  *node
-	shift uint // of the slot, at the root; 0: the root is a page
+	shift uint // of the slot, at the root
 	n     int  // documents
 }
 
-// node is an inner node or, at shift 0, a page. Bit i of mask says whether child
-// or document i is there; they are kept without gaps.
+// node is an inner node: of shelves where its shift is leafBits, else of nodes.
 type node struct {
-	stamp uint64
-	mask  uint64
-	kids  []*node     // nil in a page
-	docs  []ejson.Doc // nil in an inner node
+	stamp   uint64
+	n       int // those that are there
+	shelves *[nodeLen]*shelf
+	kids    *[nodeLen]*node
 }
 
-// at returns the place of bit i among those set.
-func (n *node) at(i uint64) int {
-	return bits.OnesCount64(n.mask & (1<<i - 1))
+// shelf holds pages, and for them what would make each a little larger than the
+// allocator has a size for.
+type shelf struct {
+	stamp uint64
+	own   uint64         // pages that are the writer's, if the shelf is
+	there uint64         // pages that are not nil
+	used  [shelfLen]byte // documents in each
+	pages [shelfLen]*[pageLen]ejson.Doc
 }
 
 // get returns the document at slot, or the zero Doc.
 func (p *pages) get(slot uint64) ejson.Doc {
 	n := p.root
-	if n == nil || slot>>p.shift >= pageSize {
+	if n == nil || slot>>p.shift >= nodeLen {
 		return ejson.Doc{}
 	}
-	for shift := p.shift; shift > 0; shift -= pageBits {
-		i := slot >> shift & pageMask
-		if n.mask>>i&1 == 0 {
+	for shift := p.shift; shift > leafBits; {
+		if n = n.kids[slot>>shift%nodeLen]; n == nil {
 			return ejson.Doc{}
 		}
-		n = n.kids[n.at(i)]
+		shift -= nodeBits
 	}
-	i := slot & pageMask
-	if n.mask>>i&1 == 0 {
+	s := n.shelves[slot>>leafBits%nodeLen]
+	if s == nil {
 		return ejson.Doc{}
 	}
-	return n.docs[n.at(i)]
+	page := s.pages[slot>>pageBits%shelfLen]
+	if page == nil {
+		return ejson.Doc{}
+	}
+	return page[slot%pageLen]
 }
 
-// set puts doc at slot, whether or not something is there.
+// set puts doc, which is not zero, at slot, whether or not something is there.
 func (p *pages) set(slot uint64, doc ejson.Doc, stamp uint64) {
 	if p.root == nil {
-		p.root = &node{stamp: stamp}
-		p.shift = uint(max(0, bits.Len64(slot)-1)) / pageBits * pageBits
-	}
-	for slot>>p.shift >= pageSize {
-		// The root is full as far as its bits go: it becomes child 0 of a new one.
-		p.root = &node{stamp: stamp, mask: 1, kids: []*node{p.root}}
-		p.shift += pageBits
-	}
-	at := &p.root
-	for shift := p.shift; shift > 0; shift -= pageBits {
-		n := own(at, stamp)
-		i := slot >> shift & pageMask
-		k := n.at(i)
-		if n.mask>>i&1 == 0 {
-			n.mask |= 1 << i
-			n.kids = insertAt(n.kids, k, &node{stamp: stamp})
+		p.shift = leafBits
+		for slot>>p.shift >= nodeLen {
+			p.shift += nodeBits
 		}
-		at = &n.kids[k]
+		p.root = newNode(p.shift, stamp)
 	}
-	n := own(at, stamp)
-	i := slot & pageMask
-	k := n.at(i)
-	if n.mask>>i&1 == 0 {
-		n.mask |= 1 << i
-		n.docs = insertAt(n.docs, k, doc)
+	for slot>>p.shift >= nodeLen {
+		// Slots have outgrown the root: it becomes the first child of a new one.
+		p.shift += nodeBits
+		up := newNode(p.shift, stamp)
+		up.kids[0], up.n = p.root, 1
+		p.root = up
+	}
+	at, shift := &p.root, p.shift
+	for ; shift > leafBits; shift -= nodeBits {
+		n := ownNode(at, stamp)
+		at = &n.kids[slot>>shift%nodeLen]
+		if *at == nil {
+			*at = newNode(shift-nodeBits, stamp)
+			n.n++
+		}
+	}
+	n := ownNode(at, stamp)
+	shelfAt := &n.shelves[slot>>leafBits%nodeLen]
+	if *shelfAt == nil {
+		*shelfAt = &shelf{stamp: stamp}
+		n.n++
+	}
+	s := ownShelf(shelfAt, stamp)
+	i := slot >> pageBits % shelfLen
+	place := &s.ownPage(i)[slot%pageLen]
+	if place.IsZero() {
+		s.used[i]++
 		p.n++
-		return
 	}
-	n.docs[k] = doc
+	*place = doc
 }
 
-// remove takes away the document at slot, and every node that it leaves empty.
+// remove takes away the document at slot, and all that this leaves empty.
 func (p *pages) remove(slot uint64, stamp uint64) {
 	if p.get(slot).IsZero() {
 		return
 	}
-	p.n--
-	if p.n == 0 {
-		p.root, p.shift = nil, 0
+	if p.n--; p.n == 0 {
+		p.root = nil
 		return
 	}
 	removeFrom(&p.root, slot, p.shift, stamp)
 }
 
+// removeFrom removes the document at slot, which is there, and sets its place in
+// the tree to nil if the node is empty then.
 func removeFrom(at **node, slot uint64, shift uint, stamp uint64) {
-	n := own(at, stamp)
-	i := slot >> shift & pageMask
-	k := n.at(i)
-	if shift == 0 {
-		n.mask &^= 1 << i
-		n.docs = removeAt(n.docs, k)
-		return
+	n := ownNode(at, stamp)
+	if shift > leafBits {
+		kid := &n.kids[slot>>shift%nodeLen]
+		removeFrom(kid, slot, shift-nodeBits, stamp)
+		if *kid == nil {
+			n.n--
+		}
+	} else {
+		shelfAt := &n.shelves[slot>>leafBits%nodeLen]
+		s := ownShelf(shelfAt, stamp)
+		i := slot >> pageBits % shelfLen
+		if s.used[i]--; s.used[i] > 0 {
+			s.ownPage(i)[slot%pageLen] = ejson.Doc{}
+			return
+		}
+		s.pages[i] = nil
+		if s.there &^= 1 << i; s.there > 0 {
+			return
+		}
+		*shelfAt = nil
+		n.n--
 	}
-	removeFrom(&n.kids[k], slot, shift-pageBits, stamp)
-	if n.kids[k].mask == 0 {
-		n.mask &^= 1 << i
-		n.kids = removeAt(n.kids, k)
+	if n.n == 0 {
+		*at = nil
 	}
 }
 
-// own returns the node at a place of the writer's tree, copied if it has been
+func newNode(shift uint, stamp uint64) *node {
+	if shift == leafBits {
+		return &node{stamp: stamp, shelves: new([nodeLen]*shelf)}
+	}
+	return &node{stamp: stamp, kids: new([nodeLen]*node)}
+}
+
+// ownNode returns the node at a place of the writer's tree, copied if it has been
 // published.
-func own(at **node, stamp uint64) *node {
+func ownNode(at **node, stamp uint64) *node {
 	n := *at
 	if n.stamp == stamp {
 		return n
 	}
-	c := &node{stamp: stamp, mask: n.mask}
-	// Exact copies: a page that is changed by a commit of its own is seldom the
-	// one that grows.
-	if n.kids != nil {
-		c.kids = append(make([]*node, 0, len(n.kids)), n.kids...)
+	c := &node{stamp: stamp, n: n.n}
+	if n.shelves != nil {
+		shelves := *n.shelves
+		c.shelves = &shelves
 	} else {
-		c.docs = append(make([]ejson.Doc, 0, len(n.docs)), n.docs...)
+		kids := *n.kids
+		c.kids = &kids
 	}
 	*at = c
 	return c
 }
 
-// insertAt grows by doubling, and never beyond what one node can hold.
-func insertAt[E any](s []E, k int, e E) []E {
-	if len(s) == cap(s) {
-		s = append(make([]E, 0, min(max(4, 2*len(s)), pageSize)), s...)
+// ownShelf is ownNode for shelves.
+func ownShelf(at **shelf, stamp uint64) *shelf {
+	s := *at
+	if s.stamp == stamp {
+		return s
 	}
-	s = s[:len(s)+1]
-	copy(s[k+1:], s[k:])
-	s[k] = e
-	return s
+	c := *s
+	c.stamp, c.own = stamp, 0
+	*at = &c
+	return &c
 }
 
-// removeAt gives memory back where three quarters of it have become unused.
-func removeAt[E any](s []E, k int) []E {
-	copy(s[k:], s[k+1:])
-	var none E
-	s[len(s)-1] = none
-	s = s[:len(s)-1]
-	if len(s) <= cap(s)/4 {
-		s = append(make([]E, 0, 2*len(s)), s...)
+// ownPage returns page i of the writer's shelf as one to write to.
+func (s *shelf) ownPage(i uint64) *[pageLen]ejson.Doc {
+	if s.own>>i&1 != 0 && s.pages[i] != nil {
+		return s.pages[i]
 	}
-	return s
+	page := new([pageLen]ejson.Doc)
+	if old := s.pages[i]; old != nil {
+		*page = *old
+	}
+	s.own |= 1 << i
+	s.there |= 1 << i
+	s.pages[i] = page
+	return page
 }
 
-// each calls yield for the documents from slot from on, in the order of slots,
-// until it returns false; it reports whether it got to the end.
-func (p *pages) each(from uint64, yield func(slot uint64, d ejson.Doc) bool) bool {
-	if p.root == nil || from>>p.shift >= pageSize {
-		return true
-	}
-	return p.root.each(0, from, p.shift, yield)
+// each calls yield for the documents in the order of slots, until it returns
+// false; it reports whether it got to the end.
+func (p *pages) each(yield func(slot uint64, d ejson.Doc) bool) bool {
+	return p.root == nil || p.root.each(0, p.shift, yield)
 }
 
 // each walks a node whose first slot is base.
-func (n *node) each(base, from uint64, shift uint, yield func(uint64, ejson.Doc) bool) bool {
-	mask, k := n.mask, 0
-	if from > base {
-		i := (from - base) >> shift
-		k = n.at(i)
-		mask &^= 1<<i - 1
-	}
-	if shift == 0 {
-		for ; mask != 0; mask &= mask - 1 {
-			if !yield(base+uint64(bits.TrailingZeros64(mask)), n.docs[k]) {
+func (n *node) each(base uint64, shift uint, yield func(uint64, ejson.Doc) bool) bool {
+	for i := range uint64(nodeLen) {
+		first := base + i<<shift
+		if shift > leafBits {
+			if kid := n.kids[i]; kid != nil && !kid.each(first, shift-nodeBits, yield) {
 				return false
 			}
-			k++
-		}
-		return true
-	}
-	for ; mask != 0; mask &= mask - 1 {
-		first := base + uint64(bits.TrailingZeros64(mask))<<shift
-		if !n.kids[k].each(first, from, shift-pageBits, yield) {
+		} else if s := n.shelves[i]; s != nil && !s.each(first, yield) {
 			return false
 		}
-		k++
+	}
+	return true
+}
+
+func (s *shelf) each(base uint64, yield func(uint64, ejson.Doc) bool) bool {
+	for there := s.there; there != 0; there &= there - 1 {
+		i := bits.TrailingZeros64(there)
+		first := base + uint64(i)<<pageBits
+		page := s.pages[i]
+		for k := range page {
+			if d := page[k]; !d.IsZero() && !yield(first+uint64(k), d) {
+				return false
+			}
+		}
 	}
 	return true
 }

@@ -117,10 +117,10 @@ func (sp *Spec) candidates(v *version, p *planned, yield func(uint64, ejson.Doc)
 		slotLists.Put(list)
 	default:
 		if !p.Filter {
-			v.pages.each(0, yield)
+			v.pages.each(yield)
 			return
 		}
-		v.pages.each(0, func(slot uint64, d ejson.Doc) bool {
+		v.pages.each(func(slot uint64, d ejson.Doc) bool {
 			return !m.Match(d) || yield(slot, d)
 		})
 	}

@@ -80,7 +80,7 @@ func (s *Snapshot) Slot(collection string, slot uint64) (ejson.Doc, bool) {
 func (s *Snapshot) Each(collection string) iter.Seq2[uint64, ejson.Doc] {
 	return func(yield func(uint64, ejson.Doc) bool) {
 		if v := s.version(collection); v != nil {
-			v.pages.each(0, yield)
+			v.pages.each(yield)
 		}
 	}
 }

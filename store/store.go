@@ -98,6 +98,9 @@ func (s *Store) Claim(owner any, collections ...string) {
 // Collection returns the untyped collection of that name, made on first write.
 func (s *Store) Collection(name string) Collection[ejson.Doc] { return Of[ejson.Doc](s, name) }
 
+// Logger returns the logger of the options, or one that is silent; never nil.
+func (s *Store) Logger() *slog.Logger { return s.log }
+
 // Close waits for a transaction that is running, and makes every later write
 // return ErrClosed. Reads go on to work. It may be called more than once.
 func (s *Store) Close() error {

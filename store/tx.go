@@ -132,7 +132,7 @@ func (tx *Tx) Clear(collection string) (n int) {
 		return n
 	}
 	written := len(o.writes)
-	o.table.pages.each(0, func(slot uint64, d ejson.Doc) bool {
+	o.table.pages.each(func(slot uint64, d ejson.Doc) bool {
 		if !o.touched(d, written) {
 			id := d.ID()
 			o.add(write{id: id, hash: hashID(id), slot: slot, before: d})
@@ -150,7 +150,7 @@ func (tx *Tx) Each(collection string) iter.Seq[ejson.Doc] {
 		o := tx.part(collection)
 		written, n := o.written(nil), len(o.writes)
 		if o.table != nil {
-			done := o.table.pages.each(0, func(slot uint64, d ejson.Doc) bool {
+			done := o.table.pages.each(func(slot uint64, d ejson.Doc) bool {
 				for len(written) > 0 && written[0].slot <= slot {
 					if !yield(written[0].doc) {
 						return false
