@@ -1,0 +1,80 @@
+package persist
+
+import (
+	"context"
+	"errors"
+	"os"
+	"time"
+
+	"go.etcd.io/bbolt"
+)
+
+// Compact writes a file anew: the log folded, pages full and in order, and the
+// room given back that documents once took. bbolt files do not shrink by
+// themselves, but use that room again.
+//
+// It waits for the lock as Open does, and nobody else can have the file
+// meanwhile. The new file takes the place of the old one at once, when it is on
+// disk; until then nothing is changed. It needs room for both.
+func Compact(ctx context.Context, path string) error {
+	for {
+		db, err := existing(path)
+		if err == nil {
+			return within("compact", path, errors.Join(db.rewrite(ctx), guard(db.bolt.Close)))
+		}
+		if err != errBusy {
+			return within("compact", path, err)
+		}
+		if err := pause(ctx, 10*time.Millisecond); err != nil {
+			return locked(path, err)
+		}
+	}
+}
+
+// existing opens a file, which must be there, without a writer.
+func existing(path string) (*DB, error) {
+	if _, err := probe(path); err != nil {
+		return nil, err
+	}
+	return tryOpen(path, Options{})
+}
+
+// rewrite puts a copy in the place of an open file.
+func (db *DB) rewrite(ctx context.Context) error {
+	tmp, err := build(db.path, func(bolt *bbolt.DB) error {
+		if err := format(bolt, db.label); err != nil {
+			return err
+		}
+		return db.copyTo(ctx, &writer{bolt: bolt})
+	})
+	if err != nil {
+		return err
+	}
+	if err := os.Rename(tmp, db.path); err != nil {
+		return errors.Join(err, os.Remove(tmp))
+	}
+	syncFolder(db.path)
+	return nil
+}
+
+// copyTo writes all documents, in as many transactions as they need. Only the
+// last counts, for nobody sees the file before.
+func (db *DB) copyTo(ctx context.Context, w *writer) error {
+	s := &segment{last: db.seq, byName: map[string]*group{}}
+	for r, err := range db.Records() {
+		if err != nil {
+			return err
+		}
+		s.group(r.Collection).add(r.Slot, r.Doc)
+		s.n++
+		s.bytes += len(r.Doc.Raw())
+		if !s.full() {
+			continue
+		}
+		if err := errors.Join(ctx.Err(), w.write(s)); err != nil {
+			return err
+		}
+		s = &segment{last: db.seq, byName: map[string]*group{}}
+	}
+	return w.write(s)
+}

@@ -1,0 +1,40 @@
+// Package persist keeps a store on disk, in one bbolt file. It writes commits
+// in the order of their Seq, many to a disk sync, and gives back after a crash
+// a store that existed: all commits up to some Seq and none beyond.
+//
+// # What survives
+//
+//   - What Flush has acknowledged is there after a crash of the process or of
+//     the machine, if the disk keeps what it has synced.
+//   - Without Flush, a commit is on disk within Options.Delay and the time of
+//     one write. A crash loses at most that tail, and never a commit from the
+//     midst.
+//   - A file whose bytes have changed is recognised: it loads as a state that
+//     existed, or not at all and with ErrDamaged. A damaged file is never
+//     written to. (If the page that names the last transaction is hit, bbolt
+//     goes back to the one before: that is such a state.)
+//   - A file is made whole or not at all. If a crash comes while it is made, a
+//     hidden file beside it, ".NAME.new-*", may be left, to be deleted.
+//
+// # Who waits
+//
+// Append never waits, and does not refuse because of the disk. What waits is
+// kept as the latest version of each document, so that it is bounded by what
+// the store and the file hold together. Nothing waits for the disk but Flush and
+// Close. A disk that fails is told by Flush and Err; the writer tries again, at
+// once for a Flush and else after 50ms to 5s, and recovers when it can. After a
+// long failure everything that changed meanwhile is one transaction.
+//
+// # The log and the base
+//
+// Changes go to a log, as blocks of documents under the Seq of their last
+// commit, and are folded in the background into the base, which has documents in
+// the order of their slots. New documents that come in numbers go straight to the
+// end of the base and need no folding. The log is folded when it exceeds 4 MiB
+// and half of the base, in steps of about a megabyte, and at a pace at which it
+// stays below the size of the base and 8 MiB.
+//
+// Figures on two cores at 2.9 GHz, documents of 300 bytes, 1,000 a commit; bytes
+// are those of all pages written, folding included. See BenchmarkAppend and
+// BenchmarkLoad.
+package persist
