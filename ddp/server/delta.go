@@ -113,8 +113,7 @@ func (d *delta) head(b []byte) []byte {
 func appendFields(b []byte, doc ejson.Doc) []byte {
 	b = append(b, '{')
 	start := len(b)
-	for i := range doc.Len() {
-		name, v := doc.At(i)
+	for name, v := range doc.Fields() {
 		if name == idField {
 			continue
 		}

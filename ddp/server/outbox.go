@@ -1,6 +1,9 @@
 package server
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+	"time"
+)
 
 // fillMark is how many bytes may wait before a subscription that is filling waits
 // for the client. The transport has a megabyte of its own, so the line does not
@@ -32,10 +35,9 @@ type batch struct {
 // end closes the frame that was appended to bytes.
 func (b *batch) end() { b.ends = append(b.ends, len(b.bytes)) }
 
-// reset empties b and keeps its memory, unless that is large and idle.
-func (b *batch) reset(idle bool) {
-	// A thousand sleeping clients may keep 64 MiB of it.
-	if cap(b.bytes) > fillMark || idle && cap(b.bytes) > 32<<10 {
+// reset empties b and keeps its memory, unless a step of unusual size made it large.
+func (b *batch) reset() {
+	if cap(b.bytes) > 4*fillMark {
 		b.bytes, b.ends = nil, nil
 	}
 	b.bytes, b.ends = b.bytes[:0], b.ends[:0]
@@ -129,9 +131,7 @@ func (s *Session) write() {
 	defer close(s.out.done)
 	var b batch
 	for {
-		select {
-		case <-s.out.wake:
-		case <-s.ctx.Done():
+		if !s.awaitFrames(&b) {
 			return
 		}
 		s.mu.Lock()
@@ -155,14 +155,39 @@ func (s *Session) write() {
 		}
 		s.mu.Lock()
 		s.out.rouse()
-		idle := len(s.out.frames.ends) == 0
-		if idle {
-			s.out.frames.reset(true)
-		}
 		s.mu.Unlock()
 		if sealed {
 			return
 		}
-		b.reset(idle)
+		b.reset()
+	}
+}
+
+// awaitFrames waits until there is something to write. A session that has been
+// quiet for a second gives back the memory of its last burst: a thousand quiet
+// clients then keep 64 MiB and not gigabytes. It reports false when the session
+// has ended.
+func (s *Session) awaitFrames(b *batch) bool {
+	const usual = 32 << 10
+	var quiet <-chan time.Time
+	if cap(b.bytes) > usual {
+		t := time.NewTimer(time.Second)
+		defer t.Stop()
+		quiet = t.C
+	}
+	for {
+		select {
+		case <-s.out.wake:
+			return true
+		case <-quiet:
+			*b = batch{}
+			s.mu.Lock()
+			if len(s.out.frames.ends) == 0 {
+				s.out.frames = batch{}
+			}
+			s.mu.Unlock()
+		case <-s.ctx.Done():
+			return false
+		}
 	}
 }
