@@ -1,0 +1,247 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net"
+	"net/http"
+	"net/url"
+
+	"github.com/replicad/replicad/ddp"
+	"github.com/replicad/replicad/ddp/ejson"
+	"github.com/replicad/replicad/query"
+)
+
+// defaultAddr is where the daemon listens unless told otherwise.
+const defaultAddr = "127.0.0.1:7357"
+
+// maxRequest bounds the body of a request to the local API, in bytes.
+const maxRequest = 4 << 20
+
+// newAPI serves a source over HTTP to programs on this machine:
+//
+//	GET  /status                                    one EJSON object
+//	POST /find    {collection, selector, sort, …}   a document a line
+//	POST /explain the same                          one EJSON object
+//	POST /watch   the same                          an event a line, until the client leaves
+//	POST /call    {method, params}                  {result} or {error}
+//
+// A fault found before the first line is {error: {code, reason}} with a status of
+// 400, 404, 502 or 500; one found later ends the answer with such a line.
+func newAPI(src source) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /status", func(w http.ResponseWriter, r *http.Request) {
+		d, err := src.status(r.Context())
+		answer(w, d, err)
+	})
+	mux.HandleFunc("POST /explain", func(w http.ResponseWriter, r *http.Request) {
+		req, err := readRequest(r)
+		if err != nil {
+			answer(w, ejson.Doc{}, err)
+			return
+		}
+		d, err := src.explain(r.Context(), req)
+		answer(w, d, err)
+	})
+	mux.HandleFunc("POST /find", stream(src.find, false))
+	mux.HandleFunc("POST /watch", stream(src.watch, true))
+	mux.HandleFunc("POST /call", func(w http.ResponseWriter, r *http.Request) {
+		result, err := serveCall(src, r)
+		answer(w, result, err)
+	})
+	return localOnly(mux)
+}
+
+// localOnly refuses what a page in a browser could be made to send: requests
+// whose Host or Origin is not this machine, and bodies that need no preflight.
+func localOnly(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host, _, err := net.SplitHostPort(r.Host)
+		if err != nil {
+			host = r.Host
+		}
+		if !isLoopback(host) {
+			http.Error(w, "this API answers to loopback names only, not to "+r.Host, http.StatusForbidden)
+			return
+		}
+		if origin := r.Header.Get("Origin"); origin != "" {
+			if u, err := url.Parse(origin); err != nil || !isLoopback(u.Hostname()) {
+				http.Error(w, "this API is not for pages from "+origin, http.StatusForbidden)
+				return
+			}
+		}
+		if r.Method == http.MethodPost {
+			if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind != "application/json" {
+				http.Error(w, "wants Content-Type: application/json", http.StatusUnsupportedMediaType)
+				return
+			}
+			r.Body = http.MaxBytesReader(w, r.Body, maxRequest)
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// stream answers with a line for each document that produce yields. Each line is
+// sent at once where live is set.
+func stream(produce func(context.Context, request, func(ejson.Doc) error) error, live bool) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		req, err := readRequest(r)
+		if err != nil {
+			answer(w, ejson.Doc{}, err)
+			return
+		}
+		rc := http.NewResponseController(w)
+		var line []byte
+		begun := false
+		begin := func() {
+			if !begun {
+				begun = true
+				w.Header().Set("Content-Type", "application/x-ndjson")
+			}
+		}
+		err = produce(r.Context(), req, func(d ejson.Doc) error {
+			begin()
+			line = append(d.AppendJSON(line[:0]), '\n')
+			if _, err := w.Write(line); err != nil {
+				return err
+			}
+			if live {
+				return rc.Flush()
+			}
+			return nil
+		})
+		switch {
+		case err == nil, r.Context().Err() != nil:
+			begin()
+		case !begun:
+			answer(w, ejson.Doc{}, err)
+		default:
+			_, _ = w.Write(append(errorDoc(err).AppendJSON(nil), '\n'))
+		}
+	}
+}
+
+// serveCall runs POST /call.
+func serveCall(src source, r *http.Request) (ejson.Doc, error) {
+	d, err := readDoc(r)
+	if err != nil {
+		return ejson.Doc{}, err
+	}
+	method, params := d.Field("method"), d.Field("params")
+	if method.Kind() != ejson.String || method.Str() == "" {
+		return ejson.Doc{}, usagef("method: wants a name, got %v", method)
+	}
+	if params.Kind() != ejson.List && params.Kind() != ejson.Missing {
+		return ejson.Doc{}, usagef("params: wants a list, got %v", params)
+	}
+	result, err := src.call(r.Context(), method.Str(), params.Array())
+	if err != nil {
+		return ejson.Doc{}, err
+	}
+	if result.IsMissing() {
+		return ejson.Make(), nil
+	}
+	var b ejson.Builder
+	b.Add("result", result)
+	return b.Doc(), nil
+}
+
+// readDoc reads the body of a request as one EJSON object.
+func readDoc(r *http.Request) (ejson.Doc, error) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return ejson.Doc{}, usagef("body: %w", err)
+	}
+	d, err := ejson.Parse(body)
+	if err != nil {
+		return ejson.Doc{}, usagef("body: %w", err)
+	}
+	return d, nil
+}
+
+// readRequest reads the body of a request as a query.
+func readRequest(r *http.Request) (request, error) {
+	d, err := readDoc(r)
+	if err != nil {
+		return request{}, err
+	}
+	return requestOf(d)
+}
+
+// answer writes one object, or the error.
+func answer(w http.ResponseWriter, d ejson.Doc, err error) {
+	w.Header().Set("Content-Type", "application/json")
+	if err != nil {
+		w.WriteHeader(statusOf(err))
+		d = errorDoc(err)
+	}
+	_, _ = w.Write(append(d.AppendJSON(nil), '\n'))
+}
+
+// isUsage reports whether an error is the asker's own.
+func isUsage(err error) bool {
+	return errors.As(err, new(usageError)) || errors.As(err, new(*query.SyntaxError))
+}
+
+// statusOf picks the HTTP status of an error.
+func statusOf(err error) int {
+	var fromServer *ddp.Error
+	switch {
+	case isUsage(err):
+		return http.StatusBadRequest
+	case errors.Is(err, errNoServer):
+		return http.StatusNotFound
+	case errors.As(err, &fromServer):
+		return http.StatusBadGateway
+	default:
+		return http.StatusInternalServerError
+	}
+}
+
+// errorDoc writes an error as {error: {code, reason}}. An error of the DDP server
+// keeps its code and details.
+func errorDoc(err error) ejson.Doc {
+	var inner ejson.Builder
+	var fromServer *ddp.Error
+	if errors.As(err, &fromServer) {
+		inner.Add("code", ejson.StringValue(fromServer.Code))
+		inner.Add("reason", ejson.StringValue(fromServer.Reason))
+		if details, err := ejson.ValueOf(fromServer.Details); err == nil && fromServer.Details != nil {
+			inner.Add("details", details)
+		}
+	} else {
+		inner.Add("reason", ejson.StringValue(err.Error()))
+		if isUsage(err) {
+			inner.Add("usage", ejson.BoolValue(true))
+		}
+	}
+	var b ejson.Builder
+	b.Add("error", inner.Doc().Value())
+	return b.Doc()
+}
+
+// errorOf is errorDoc backwards; nil where d is no such document.
+func errorOf(d ejson.Doc) error {
+	if d.Len() != 1 {
+		return nil
+	}
+	inner := d.Field("error")
+	if inner.Kind() != ejson.Object {
+		return nil
+	}
+	reason := inner.Doc().Field("reason").Str()
+	if code := inner.Doc().Field("code"); code.Kind() == ejson.String {
+		e := &ddp.Error{Code: code.Str(), Reason: reason}
+		if details := inner.Doc().Field("details"); !details.IsMissing() {
+			e.Details = details.Any()
+		}
+		return e
+	}
+	if inner.Doc().Field("usage").Bool() {
+		return usagef("%s", reason)
+	}
+	return fmt.Errorf("daemon: %s", reason)
+}

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"syscall"
+	"time"
+
+	"github.com/replicad/replicad/ddp/ejson"
+)
+
+// apiClient is the daemon as a source, over its local API.
+type apiClient struct {
+	base    string
+	timeout time.Duration // longest wait for the beginning of an answer
+	http    http.Client
+}
+
+var _ source = (*apiClient)(nil)
+
+func newAPIClient(addr string, timeout time.Duration) *apiClient {
+	return &apiClient{
+		base:    "http://" + addr,
+		timeout: timeout,
+		http:    http.Client{Transport: &http.Transport{}}, // never through a proxy
+	}
+}
+
+func (c *apiClient) find(ctx context.Context, r request, yield func(ejson.Doc) error) error {
+	return c.lines(ctx, "/find", r, yield)
+}
+
+func (c *apiClient) watch(ctx context.Context, r request, yield func(ejson.Doc) error) error {
+	return c.lines(ctx, "/watch", r, yield)
+}
+
+func (c *apiClient) explain(ctx context.Context, r request) (ejson.Doc, error) {
+	d, err := r.doc()
+	if err != nil {
+		return ejson.Doc{}, err
+	}
+	return c.one(ctx, http.MethodPost, "/explain", d)
+}
+
+func (c *apiClient) status(ctx context.Context) (ejson.Doc, error) {
+	return c.one(ctx, http.MethodGet, "/status", ejson.Doc{})
+}
+
+func (c *apiClient) call(ctx context.Context, method string, params ejson.Array) (ejson.Value, error) {
+	var b ejson.Builder
+	b.Add("method", ejson.StringValue(method))
+	b.Add("params", params.Value())
+	d, err := c.one(ctx, http.MethodPost, "/call", b.Doc())
+	return d.Field("result"), err
+}
+
+func (c *apiClient) close() error {
+	c.http.CloseIdleConnections()
+	return nil
+}
+
+// one sends a request and reads one object.
+func (c *apiClient) one(ctx context.Context, verb, path string, body ejson.Doc) (ejson.Doc, error) {
+	var d ejson.Doc
+	err := c.do(ctx, verb, path, body, func(r io.Reader) error {
+		text, err := io.ReadAll(r)
+		if err != nil {
+			return err
+		}
+		d, err = ejson.Parse(text)
+		return err
+	})
+	return d, err
+}
+
+// lines sends a query and passes on the documents of the answer, a line each.
+func (c *apiClient) lines(ctx context.Context, path string, r request, yield func(ejson.Doc) error) error {
+	body, err := r.doc()
+	if err != nil {
+		return err
+	}
+	return c.do(ctx, http.MethodPost, path, body, func(r io.Reader) error {
+		return readLines(r, func(d ejson.Doc) error {
+			if err := errorOf(d); err != nil {
+				return err
+			}
+			return yield(d)
+		})
+	})
+}
+
+// do sends a request and hands the body of a good answer to read.
+func (c *apiClient) do(ctx context.Context, verb, path string, body ejson.Doc, read func(io.Reader) error) error {
+	begin, cancel := context.WithCancel(ctx)
+	defer cancel()
+	timer := time.AfterFunc(c.timeout, cancel)
+	req, err := http.NewRequestWithContext(begin, verb, c.base+path, bytes.NewReader(body.AppendJSON(nil)))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	res, err := c.http.Do(req)
+	if !timer.Stop() && ctx.Err() == nil {
+		return fmt.Errorf("the daemon at %s gave no answer within %v", c.base, c.timeout)
+	}
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		return fmt.Errorf("no daemon at %s; start one with 'replicad sync', or ask a file with --db", c.base)
+	}
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	if res.StatusCode == http.StatusOK {
+		return read(res.Body)
+	}
+	text, err := io.ReadAll(io.LimitReader(res.Body, maxRequest))
+	if err != nil {
+		return err
+	}
+	if d, err := ejson.Parse(text); err == nil {
+		if err := errorOf(d); err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("%s is no replicad daemon, or of another version: %s %s", c.base, res.Status, bytes.TrimSpace(text[:min(200, len(text))]))
+}

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"net"
+	"strings"
+
+	"github.com/replicad/replicad/ddp/ejson"
+)
+
+// parseSelector reads a selector from the command line: an EJSON object, or else
+// the id of one document. No argument selects everything.
+func parseSelector(arg string) (any, error) {
+	text := strings.TrimSpace(arg)
+	if text == "" {
+		return nil, nil
+	}
+	if !strings.HasPrefix(text, "{") {
+		return ejson.StringID(text), nil
+	}
+	doc, err := ejson.Parse([]byte(text))
+	if err != nil {
+		return nil, usagef("selector: %w", err)
+	}
+	return doc, nil
+}
+
+// parseParams reads the params of a method or publication: an EJSON array, or
+// several arguments of which each is one param. What is no JSON is a string, so
+// that ids need no second pair of quotes.
+func parseParams(args []string) (ejson.Array, error) {
+	if len(args) == 1 && strings.HasPrefix(strings.TrimSpace(args[0]), "[") {
+		v, err := ejson.ParseValue([]byte(args[0]))
+		if err != nil {
+			return ejson.Array{}, usagef("params: %w", err)
+		}
+		return v.Array(), nil
+	}
+	values := make([]ejson.Value, len(args))
+	for i, arg := range args {
+		v, err := ejson.ParseValue([]byte(arg))
+		switch {
+		case err == nil:
+			values[i] = v
+		case strings.ContainsAny(arg[:min(1, len(arg))], `{["`):
+			return ejson.Array{}, usagef("param %d: %w", i+1, err)
+		default:
+			values[i] = ejson.StringValue(arg)
+		}
+	}
+	return ejson.ArrayOf(values...), nil
+}
+
+// subscription is one --sub: a publication and its params.
+type subscription struct {
+	name   string
+	params ejson.Array
+}
+
+// parseSub reads NAME or NAME:JSON-PARAMS. A name may hold colons itself: the
+// params begin at the first colon before an opening bracket.
+func parseSub(arg string) (subscription, error) {
+	name, params := arg, "[]"
+	if i := strings.Index(arg, ":["); i >= 0 {
+		name, params = arg[:i], arg[i+1:]
+	}
+	if name == "" {
+		return subscription{}, usagef("--sub %q: wants NAME or NAME:[PARAMS], got no name", arg)
+	}
+	v, err := ejson.ParseValue([]byte(params))
+	if err != nil {
+		return subscription{}, usagef("--sub %q: %w", arg, err)
+	}
+	return subscription{name: name, params: v.Array()}, nil
+}
+
+// indexSpec is one --index: a collection and the keys of an index on it.
+type indexSpec struct {
+	collection string
+	keys       []string
+}
+
+// parseIndex reads COLL:KEY[,KEY…], each key with "-" before it to descend.
+func parseIndex(arg string) (indexSpec, error) {
+	coll, keys, ok := cutLast(arg, ":")
+	if !ok || coll == "" || keys == "" {
+		return indexSpec{}, usagef("--index %q: wants COLL:KEY[,KEY…], such as tasks:room,-at", arg)
+	}
+	return indexSpec{collection: coll, keys: splitList(keys)}, nil
+}
+
+// loadSpec is one --load: a collection and the file of JSON lines to fill it.
+type loadSpec struct{ collection, file string }
+
+// parseLoad reads COLL=FILE.
+func parseLoad(arg string) (loadSpec, error) {
+	coll, file, ok := strings.Cut(arg, "=")
+	if !ok || coll == "" || file == "" {
+		return loadSpec{}, usagef("--load %q: wants COLL=FILE.jsonl", arg)
+	}
+	return loadSpec{collection: coll, file: file}, nil
+}
+
+// parseEach applies parse to each argument and ends at the first fault.
+func parseEach[T any](args []string, parse func(string) (T, error)) ([]T, error) {
+	out := make([]T, len(args))
+	for i, arg := range args {
+		v, err := parse(arg)
+		if err != nil {
+			return nil, err
+		}
+		out[i] = v
+	}
+	return out, nil
+}
+
+// splitList splits a list at its commas and drops blanks.
+func splitList(s string) []string {
+	var out []string
+	for part := range strings.SplitSeq(s, ",") {
+		if part = strings.TrimSpace(part); part != "" {
+			out = append(out, part)
+		}
+	}
+	return out
+}
+
+// cutLast is strings.Cut at the last separator.
+func cutLast(s, sep string) (before, after string, found bool) {
+	if i := strings.LastIndex(s, sep); i >= 0 {
+		return s[:i], s[i+len(sep):], true
+	}
+	return s, "", false
+}
+
+// checkLoopback refuses an address that other machines can reach.
+func checkLoopback(addr string) error {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return usagef("--listen %q: wants HOST:PORT, such as 127.0.0.1:7357", addr)
+	}
+	if !isLoopback(host) {
+		return usagef("--listen %q: the local API has no authentication and listens on loopback only; use 127.0.0.1", addr)
+	}
+	return nil
+}
+
+// isLoopback reports whether a host, as in a URL, is this machine alone.
+func isLoopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	ip := net.ParseIP(strings.Trim(host, "[]"))
+	return ip != nil && ip.IsLoopback()
+}

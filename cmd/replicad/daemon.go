@@ -1,0 +1,221 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/replicad/replicad/ddp/client"
+	"github.com/replicad/replicad/ddp/ejson"
+	replica "github.com/replicad/replicad/sync"
+)
+
+// daemonFlags configure the daemon.
+type daemonFlags struct {
+	db         string
+	subs       []string
+	indexes    []string
+	listen     string
+	maxBackoff time.Duration
+	verbose    bool
+}
+
+func newSync() *cobra.Command {
+	var flags daemonFlags
+	cmd := &cobra.Command{
+		Use:   "sync URL",
+		Short: "Keep a replica of what a server publishes, and answer queries about it",
+		Long: `sync is the daemon: it subscribes to publications of a DDP server, keeps what they
+hold in memory and in a file, follows the server through lost connections and
+restarts, and answers find, watch, call and status on a local HTTP API. It runs until
+it is interrupted.
+
+The URL is ws://, wss://, http:// or https://; without a path, /websocket is asked for.
+Without --db everything is in memory only, and gone with the process.`,
+		Example: `  replicad sync wss://todos.example --db todos.db --sub lists --sub 'todos.inList:["home"]'
+  replicad sync ws://127.0.0.1:3000 --db t.db --sub tasks --index tasks:list,-createdAt`,
+		Args: argsBetween(1, 1, "the server's URL"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runDaemon(cmd.Context(), cmd.ErrOrStderr(), args[0], flags)
+		},
+	}
+	cmd.Flags().StringVar(&flags.db, "db", "", "the file to keep")
+	cmd.Flags().StringArrayVar(&flags.subs, "sub", nil, "subscribe to this publication, `NAME[:JSON-PARAMS]`; may be given again")
+	cmd.Flags().StringArrayVar(&flags.indexes, "index", nil, "index a collection, `COLL:KEY[,KEY]`; may be given again")
+	cmd.Flags().StringVar(&flags.listen, "listen", defaultAddr, "address of the local API; loopback only")
+	cmd.Flags().DurationVar(&flags.maxBackoff, "max-backoff", 5*time.Minute, "longest wait between two attempts to connect")
+	cmd.Flags().BoolVarP(&flags.verbose, "verbose", "v", false, "log every transition")
+	_ = cmd.MarkFlagFilename("db")
+	return cmd
+}
+
+// runDaemon runs the daemon until ctx is done.
+func runDaemon(ctx context.Context, stderr io.Writer, url string, flags daemonFlags) (err error) {
+	subs, err := parseEach(flags.subs, parseSub)
+	if err != nil {
+		return err
+	}
+	indexes, err := parseEach(flags.indexes, parseIndex)
+	if err != nil {
+		return err
+	}
+	if err := checkLoopback(flags.listen); err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", flags.listen)
+	if err != nil {
+		return fmt.Errorf("--listen: %w", err)
+	}
+	defer listener.Close() // a second time where the web server has done so
+	r, err := replica.Open(ctx, url, replica.Options{
+		Path:       flags.db,
+		MaxBackoff: flags.maxBackoff,
+		Logger:     newLogger(stderr, flags.verbose),
+	})
+	if err != nil {
+		if errors.Is(err, client.ErrURL) {
+			return usageError{err}
+		}
+		return err
+	}
+	defer func() { err = errors.Join(err, r.Close()) }()
+	for _, ix := range indexes {
+		if err := r.Store().Collection(ix.collection).Index(ix.keys...); err != nil {
+			return usagef("--index %s:%s: %w", ix.collection, strings.Join(ix.keys, ","), err)
+		}
+	}
+	for _, sub := range subs {
+		s, err := r.Subscribe(sub.name, params(sub.params)...)
+		if err != nil {
+			return fmt.Errorf("--sub %s: %w", sub.name, err)
+		}
+		go func() { // ends with the subscription, at the latest with Close
+			if err := s.Ready(ctx); err != nil && ctx.Err() == nil {
+				fmt.Fprintf(stderr, "subscription %s: %v\n", sub.name, err)
+			}
+		}()
+	}
+
+	// Requests end when the daemon is asked to: a watch has no other end.
+	web := &http.Server{
+		Handler:           newAPI(daemonSource(r, url, flags.db)),
+		ReadHeaderTimeout: 10 * time.Second,
+		BaseContext:       func(net.Listener) context.Context { return ctx },
+	}
+	served := make(chan error, 1)
+	go func() { served <- web.Serve(listener) }()
+	fmt.Fprintf(stderr, "%s%s\n", apiLine, listener.Addr())
+	told := make(chan struct{})
+	go func() {
+		defer close(told)
+		newProgress(stderr, r).run(ctx)
+	}()
+
+	select {
+	case <-ctx.Done():
+	case err = <-served:
+		err = fmt.Errorf("local API: %w", err)
+		return err
+	}
+	<-told
+	grace, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	if err := web.Shutdown(grace); err != nil {
+		_ = web.Close()
+	}
+	return nil
+}
+
+// daemonSource is the replica as a source.
+func daemonSource(r *replica.Replica, url, db string) *storeSource {
+	return &storeSource{
+		store: r.Store(),
+		live:  true,
+		about: func(b *ejson.Builder) {
+			st := r.Status()
+			b.Add("server", ejson.StringValue(url))
+			b.Add("phase", ejson.StringValue(st.Phase.String()))
+			if st.Err != nil {
+				b.Add("because", ejson.StringValue(st.Err.Error()))
+				b.Add("tries", ejson.NumberValue(float64(st.Tries)))
+			}
+			if !st.RetryAt.IsZero() {
+				b.Add("retryAt", ejson.DateValue(st.RetryAt.UnixMilli()))
+			}
+			if st.Calls > 0 {
+				b.Add("calls", ejson.NumberValue(float64(st.Calls)))
+			}
+			if st.Stale > 0 {
+				b.Add("stale", ejson.NumberValue(float64(st.Stale)))
+			}
+			if st.Skipped > 0 {
+				b.Add("skipped", ejson.NumberValue(float64(st.Skipped)))
+			}
+			if db != "" {
+				b.Add("file", ejson.StringValue(db))
+			}
+			if st.DiskErr != nil {
+				b.Add("diskError", ejson.StringValue(st.DiskErr.Error()))
+			}
+			b.Add("durable", ejson.NumberValue(float64(st.Durable)))
+		},
+		callServer: func(ctx context.Context, method string, args ejson.Array) (ejson.Value, error) {
+			return callReplica(ctx, r, method, args)
+		},
+	}
+}
+
+// callReplica calls a method and returns its result as a value; Missing where the
+// server sent none.
+func callReplica(ctx context.Context, r *replica.Replica, method string, args ejson.Array) (ejson.Value, error) {
+	result, err := r.Call(ctx, method, params(args)...)
+	if err != nil || result == nil {
+		return ejson.Value{}, err
+	}
+	return ejson.ValueOf(result)
+}
+
+// callServer calls a method of a server without a daemon and without a file.
+func callServer(ctx context.Context, url string, timeout time.Duration, method string, args ejson.Array) (ejson.Value, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	r, err := replica.Open(ctx, url, replica.Options{Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return ejson.Value{}, err
+	}
+	result, err := callReplica(ctx, r, method, args)
+	if errors.Is(err, context.DeadlineExceeded) {
+		if why := r.Status().Err; why != nil {
+			err = fmt.Errorf("no answer within %v: %w", timeout, why)
+		} else {
+			err = fmt.Errorf("no answer within %v", timeout)
+		}
+	}
+	return result, errors.Join(err, r.Close())
+}
+
+// params passes EJSON values on as params.
+func params(list ejson.Array) []any {
+	out := make([]any, 0, list.Len())
+	for _, v := range list.All() {
+		out = append(out, v)
+	}
+	return out
+}
+
+// newLogger logs to people: warnings, or everything.
+func newLogger(w io.Writer, verbose bool) *slog.Logger {
+	level := slog.LevelWarn
+	if verbose {
+		level = slog.LevelDebug
+	}
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level}))
+}

@@ -1,0 +1,21 @@
+// Command replicad keeps a local copy of what a Meteor (DDP) server publishes,
+// and lets people and programs ask it.
+//
+// What it promises: reads never wait for the network; what is in the file was
+// once true on the server and stays there through a lost link, a killed process
+// and a restart; nothing but the loopback interface is listened on unless asked.
+//
+//	replicad serve    a DDP server over a local store
+//	replicad sync     the daemon: a replica of a server, and a local HTTP API
+//	replicad find     a query, answered by the daemon, a file, or JSON lines
+//	replicad watch    the same query, live
+//	replicad call     a method call
+//	replicad status   how the replica stands
+//	replicad demo     all of it at once, with a proof at the end
+//
+// It exits with 0 when all went well, 1 when something failed, and 2 when it was
+// called wrongly. Results go to standard output, everything else to standard
+// error.
+//
+// The command composes the packages below it and has no algorithm of its own.
+package main

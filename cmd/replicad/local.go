@@ -1,0 +1,137 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/replicad/replicad/ddp/ejson"
+	"github.com/replicad/replicad/persist"
+	"github.com/replicad/replicad/store"
+)
+
+// errNoServer is returned by call where nothing connects to a server.
+var errNoServer = errors.New("a file calls no methods; call through the daemon, or a server with --url")
+
+// storeSource is a store in this process as a source.
+type storeSource struct {
+	store *store.Store
+	// live says that the store goes on changing, so that watch waits for more.
+	live bool
+	// about adds to the status; nil adds nothing.
+	about func(*ejson.Builder)
+	// callServer calls a method; nil refuses.
+	callServer func(ctx context.Context, method string, params ejson.Array) (ejson.Value, error)
+	closers    []io.Closer
+}
+
+var _ source = (*storeSource)(nil)
+
+// openFile loads a file that no daemon holds. What is asked of it changes nothing.
+func openFile(ctx context.Context, path string) (*storeSource, error) {
+	if _, err := os.Stat(path); err != nil {
+		return nil, fmt.Errorf("--db: %w", err) // to ask a file is not to make one
+	}
+	db, err := persist.Open(ctx, path, persist.Options{})
+	if err != nil {
+		if errors.Is(err, persist.ErrLocked) {
+			return nil, fmt.Errorf("%w; ask the daemon that holds it with --addr", err)
+		}
+		return nil, err
+	}
+	s := store.New(store.Options{})
+	if err := s.Load(db.Seq(), db.Records()); err != nil {
+		return nil, errors.Join(fmt.Errorf("load %s: %w", path, err), db.Close())
+	}
+	return &storeSource{
+		store:   s,
+		closers: []io.Closer{db},
+		about:   func(b *ejson.Builder) { b.Add("file", ejson.StringValue(path)) },
+	}, nil
+}
+
+// openLines loads JSON lines from a file, or from standard input.
+func openLines(file, collection string, stdin io.Reader) (*storeSource, error) {
+	s := store.New(store.Options{})
+	if err := loadLines(s, collection, file, stdin); err != nil {
+		return nil, err
+	}
+	return &storeSource{store: s}, nil
+}
+
+func (s *storeSource) find(ctx context.Context, r request, yield func(ejson.Doc) error) error {
+	n := 0
+	for d, err := range r.query(s.store).Each() {
+		if err != nil {
+			return err
+		}
+		if n++; n%1024 == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err := yield(d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *storeSource) explain(_ context.Context, r request) (ejson.Doc, error) {
+	q := r.query(s.store)
+	plan, err := q.Explain()
+	if err != nil {
+		return ejson.Doc{}, err
+	}
+	begin := time.Now()
+	n := 0
+	for _, err := range q.Each() {
+		if err != nil {
+			return ejson.Doc{}, err
+		}
+		n++
+	}
+	took := time.Since(begin)
+	var b ejson.Builder
+	b.Add("plan", ejson.StringValue(plan.String()))
+	b.Add("returned", ejson.NumberValue(float64(n)))
+	b.Add("of", ejson.NumberValue(float64(s.store.Snapshot().Len(r.collection))))
+	b.Add("micros", microseconds(took))
+	return b.Doc(), nil
+}
+
+func (s *storeSource) status(context.Context) (ejson.Doc, error) {
+	snap := s.store.Snapshot()
+	var b, colls ejson.Builder
+	if s.about != nil {
+		s.about(&b)
+	}
+	b.Add("seq", ejson.NumberValue(float64(snap.Seq())))
+	for _, name := range snap.Collections() {
+		if !isSystem(name) {
+			colls.Add(name, ejson.NumberValue(float64(snap.Len(name))))
+		}
+	}
+	b.Add("collections", colls.Doc().Value())
+	return b.Doc(), nil
+}
+
+func (s *storeSource) call(ctx context.Context, method string, params ejson.Array) (ejson.Value, error) {
+	if s.callServer == nil {
+		return ejson.Value{}, errNoServer
+	}
+	return s.callServer(ctx, method, params)
+}
+
+func (s *storeSource) close() error {
+	var errs []error
+	for _, c := range s.closers {
+		errs = append(errs, c.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// isSystem reports whether a collection is the replica's own bookkeeping.
+func isSystem(collection string) bool { return strings.HasPrefix(collection, "sync.") }

@@ -1,0 +1,192 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestMain lets the test binary be the command, for tests that need processes.
+func TestMain(m *testing.M) {
+	if os.Getenv("REPLICAD_AS_COMMAND") != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// asCommand makes processes that are started from this one run the command.
+func asCommand(t *testing.T) { t.Setenv("REPLICAD_AS_COMMAND", "1") }
+
+// result is what a run of the command leaves.
+type result struct {
+	code        int
+	out, errors string
+}
+
+// replicad runs the command in this process.
+func replicad(ctx context.Context, stdin string, args ...string) result {
+	var out, errs bytes.Buffer
+	code := run(ctx, args, strings.NewReader(stdin), &out, &errs)
+	return result{code, out.String(), errs.String()}
+}
+
+const fruit = `{"_id":"a","name":"apple","price":3,"tags":["red","green"]}
+{"_id":"b","name":"banana","price":1,"tags":["yellow"]}
+
+{"_id":"c","name":"cherry","price":7,"tags":["red"],"at":{"$date":1000}}
+`
+
+func fruitFile(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "fruit.jsonl")
+	if err := os.WriteFile(path, []byte(fruit), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// TestFindLines asks JSON lines, from a file and from standard input.
+func TestFindLines(t *testing.T) {
+	file := fruitFile(t)
+	for _, tt := range []struct {
+		name string
+		args []string
+		want string
+	}{
+		{"everything", []string{"find", "fruit"}, "apple banana cherry"},
+		{"selector", []string{"find", "fruit", `{"tags":"red"}`}, "apple cherry"},
+		{"sort", []string{"find", "fruit", `{}`, "--sort", "-price"}, "cherry apple banana"},
+		{"skip and limit", []string{"find", "fruit", "--sort", "price", "--skip", "1", "--limit", "1"}, "apple"},
+		{"by id", []string{"find", "fruit", "b"}, "banana"},
+		{"EJSON in the selector", []string{"find", "fruit", `{"at":{"$gte":{"$date":500}}}`}, "cherry"},
+		{"nothing", []string{"find", "fruit", `{"price":{"$gt":100}}`}, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			for _, from := range []struct{ flag, stdin string }{{file, ""}, {"-", fruit}} {
+				got := replicad(t.Context(), from.stdin, append(tt.args, "--file", from.flag)...)
+				if got.code != exitOK || names(got.out) != tt.want {
+					t.Fatalf("--file %s: exit %d, %q (%s); wants %q", from.flag, got.code, names(got.out), got.errors, tt.want)
+				}
+			}
+		})
+	}
+}
+
+// names picks the names out of lines of fruit.
+func names(out string) string {
+	var all []string
+	for line := range strings.Lines(out) {
+		if _, rest, ok := strings.Cut(line, `"name":"`); ok {
+			name, _, _ := strings.Cut(rest, `"`)
+			all = append(all, name)
+		}
+	}
+	return strings.Join(all, " ")
+}
+
+// TestFindPrintsEJSON holds the output to the letter.
+func TestFindPrintsEJSON(t *testing.T) {
+	got := replicad(t.Context(), fruit, "find", "fruit", "c", "--file", "-", "--fields", "at,price")
+	if want := `{"_id":"c","price":7,"at":{"$date":1000}}` + "\n"; got.out != want {
+		t.Fatalf("got %q, wants %q", got.out, want)
+	}
+}
+
+// TestExitCodes has every kind of wrong call, with what it is told.
+func TestExitCodes(t *testing.T) {
+	file := fruitFile(t)
+	broken := filepath.Join(t.TempDir(), "broken.jsonl")
+	if err := os.WriteFile(broken, []byte(`{"_id":"a"}`+"\n"+`{"_id":`+"\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	missing := filepath.Join(t.TempDir(), "none.db")
+	for _, tt := range []struct {
+		name string
+		args []string
+		code int
+		want string
+	}{
+		{"help", []string{"--help"}, exitOK, ""},
+		{"no command", []string{"fnd"}, exitUsage, `no command "fnd"; did you mean "find"?`},
+		{"no collection", []string{"find"}, exitUsage, "find wants COLL and perhaps a SELECTOR, got 0 arguments"},
+		{"unknown flag", []string{"find", "c", "--nosuch"}, exitUsage, "unknown flag: --nosuch"},
+		{"two sources", []string{"find", "c", "--db", "a", "--file", "b"}, exitUsage, "if any flags in the group"},
+		{"selector is no EJSON", []string{"find", "c", `{"a":`, "--file", file}, exitUsage, "selector: ejson: at byte 5"},
+		{"operator nobody knows", []string{"find", "c", `{"a":{"$gtt":1}}`, "--file", file}, exitUsage, "$gtt"},
+		{"negative limit", []string{"find", "c", "--limit", "-1", "--file", file}, exitUsage, "--skip and --limit want a number from 0"},
+		{"line is no JSON", []string{"find", "c", "--file", broken}, exitFailed, "line 2: ejson: at byte"},
+		{"no such file", []string{"find", "c", "--file", missing}, exitFailed, "no such file"},
+		{"no such db", []string{"find", "c", "--db", missing}, exitFailed, "no such file"},
+		{"db is a folder", []string{"find", "c", "--db", t.TempDir()}, exitFailed, "directory"},
+		{"no daemon", []string{"find", "c", "--addr", "127.0.0.1:1"}, exitFailed, "no daemon at http://127.0.0.1:1; start one with 'replicad sync'"},
+		{"call on a file", []string{"call", "m", "--file", file}, exitFailed, "a file calls no methods"},
+		{"api for everybody", []string{"sync", "ws://127.0.0.1:1", "--listen", "0.0.0.0:0"}, exitUsage, "listens on loopback only"},
+		{"bad --sub", []string{"sync", "ws://127.0.0.1:1", "--sub", "a:[1"}, exitUsage, `--sub "a:[1"`},
+		{"bad --index", []string{"sync", "ws://127.0.0.1:1", "--index", "a"}, exitUsage, "wants COLL:KEY"},
+		{"bad url", []string{"sync", "ftp://127.0.0.1:1", "--listen", "127.0.0.1:0"}, exitUsage, "ftp"},
+		{"bad --load", []string{"serve", "--listen", "127.0.0.1:0", "--load", "x"}, exitUsage, "wants COLL=FILE.jsonl"},
+		{"demo too small", []string{"demo", "--docs", "3"}, exitUsage, "--docs wants at least 100"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got := replicad(t.Context(), "", tt.args...)
+			if got.code != tt.code || !strings.Contains(got.errors, tt.want) {
+				t.Fatalf("exit %d, %q; wants exit %d, %q", got.code, got.errors, tt.code, tt.want)
+			}
+			if tt.code != exitOK && got.out != "" {
+				t.Errorf("an error, and yet on standard output: %q", got.out)
+			}
+		})
+	}
+}
+
+// TestExplainLines tells plan, counts and time.
+func TestExplainLines(t *testing.T) {
+	got := replicad(t.Context(), fruit, "find", "fruit", `{"price":{"$gt":2}}`, "--file", "-", "--explain")
+	for _, want := range []string{"plan      ", "returned  2 of 3 documents", "time      "} {
+		if !strings.Contains(got.out, want) {
+			t.Errorf("%q is not in %q", want, got.out)
+		}
+	}
+}
+
+// TestWatchLines watches documents that come in on standard input.
+func TestWatchLines(t *testing.T) {
+	lines := `{"_id":"a","n":1}` + "\n" + `{"_id":"b","n":2}` + "\n" + `{"_id":"a","n":3}` + "\n" + `{"_id":"b","n":9}` + "\n"
+	got := replicad(t.Context(), lines, "watch", "c", `{"n":{"$lt":5}}`, "--sort", "n", "--file", "-")
+	if got.code != exitOK {
+		t.Fatalf("exit %d: %s", got.code, got.errors)
+	}
+	// Events merge where the reader is ahead of the printer; the list that they
+	// lead to is the same.
+	var list topList
+	if err := readLines(strings.NewReader(got.out), list.take); err != nil {
+		t.Fatal(err)
+	}
+	if len(list.docs) != 1 || list.docs[0].String() != `{"_id":"a","n":3}` {
+		t.Fatalf("the events lead to %v: %s", list.docs, got.out)
+	}
+}
+
+// TestCompletion makes the completions of a shell.
+func TestCompletion(t *testing.T) {
+	got := replicad(t.Context(), "", "completion", "bash")
+	if got.code != exitOK || !strings.Contains(got.out, "replicad") {
+		t.Fatalf("exit %d, %d bytes", got.code, len(got.out))
+	}
+}
+
+// TestHelpHasExamples wants an example in the help of each command.
+func TestHelpHasExamples(t *testing.T) {
+	for _, cmd := range newRoot().Commands() {
+		if cmd.Hidden || cmd.Name() == "help" || cmd.Name() == "completion" {
+			continue
+		}
+		if cmd.Example == "" || cmd.Short == "" {
+			t.Errorf("%s has no example, or no summary", cmd.Name())
+		}
+	}
+}

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/replicad/replicad/ddp/ejson"
+)
+
+// printExplain prints what explain answers, for people.
+func printExplain(w io.Writer, d ejson.Doc) error {
+	took := time.Duration(d.Field("micros").Number() * float64(time.Microsecond))
+	_, err := fmt.Fprintf(w, "plan      %s\nreturned  %s of %s\ntime      %v\n",
+		d.Field("plan").Str(),
+		thousands(int(d.Field("returned").Number())), plural(int(d.Field("of").Number()), "document"),
+		round(took))
+	return err
+}
+
+// printStatus prints what status answers, for people: a line a field.
+func printStatus(w io.Writer, d ejson.Doc) error {
+	for name, v := range d.Fields() {
+		if name == "collections" {
+			continue
+		}
+		if err := printField(w, name, v); err != nil {
+			return err
+		}
+	}
+	colls := d.Field("collections").Doc()
+	for name, n := range colls.Fields() {
+		if _, err := fmt.Fprintf(w, "%-12s %s\n", "  "+name, plural(int(n.Number()), "document")); err != nil {
+			return err
+		}
+	}
+	if colls.Len() == 0 {
+		_, err := fmt.Fprintln(w, "  no documents")
+		return err
+	}
+	return nil
+}
+
+// printField prints one field: text bare, the rest as EJSON.
+func printField(w io.Writer, name string, v ejson.Value) error {
+	text := v.Str()
+	if v.Kind() != ejson.String {
+		text = string(v.AppendJSON(nil))
+	}
+	_, err := fmt.Fprintf(w, "%-12s %s\n", name, text)
+	return err
+}
+
+// round shortens a duration to three digits or so.
+func round(d time.Duration) time.Duration {
+	for unit := time.Duration(1); unit < time.Minute; unit *= 10 {
+		if d < 1000*unit {
+			return d.Round(unit)
+		}
+	}
+	return d.Round(time.Second)
+}
