@@ -11,9 +11,11 @@ type Array struct{ s string }
 // MakeArray returns a list of Go values. It panics on one that is not an EJSON
 // value; use [ValueOf] for values that come from outside.
 func MakeArray(xs ...any) Array {
+	if xs == nil {
+		return Array{emptyRun}
+	}
 	var w writer
-	tag, err := w.list(xs, 1)
-	if err != nil || tag != tagList {
+	if _, err := w.list(xs, 0); err != nil {
 		panic(err)
 	}
 	return Array{freeze(w.buf)}

@@ -12,7 +12,8 @@ import (
 
 // From makes a document of a Go value: a map with string keys (the fields come
 // sorted), an ordered list of pairs (a bson.D, by its shape), a struct, EJSON
-// text ([]byte or [json.RawMessage]), a [Doc], or a pointer to one of them. A
+// text ([]byte or [json.RawMessage]), a [Doc], or a pointer to one of them. A nil
+// map is an empty document; inside one, nil maps, slices and pointers are null. A
 // struct's fields are named by their bson tag, else by their json tag, else by
 // their Go name in lower case; see [Decode] for the options of tags.
 //
@@ -29,6 +30,10 @@ func From(v any) (Doc, error) {
 		return Parse(x)
 	case []byte:
 		return Parse(x)
+	case map[string]any:
+		if x == nil {
+			return Doc{emptyRun}, nil
+		}
 	case nil:
 		return Doc{}, &ConvertError{Msg: "want a document, got nil"}
 	}
@@ -206,7 +211,7 @@ func (w *writer) mapOf(m map[string]any, depth int) (uint32, error) {
 }
 
 func (w *writer) list(xs []any, depth int) (uint32, error) {
-	if xs == nil && depth > 0 {
+	if xs == nil {
 		return tagNull, nil
 	}
 	if depth >= MaxDepth {

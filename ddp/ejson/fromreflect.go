@@ -45,17 +45,19 @@ func (w *writer) reflected(x any, depth int) (uint32, error) {
 }
 
 func (w *writer) reflectedValue(v reflect.Value, depth int) (uint32, error) {
-	if depth > MaxDepth {
-		return 0, &ConvertError{Msg: errDepth}
-	}
 	t := v.Type()
-	if t.Kind() == reflect.Interface || t.Kind() == reflect.Pointer {
+	for hops := 0; t.Kind() == reflect.Interface || t.Kind() == reflect.Pointer && customOf(t) == nil; hops++ {
 		if v.IsNil() {
 			return tagNull, nil
 		}
-		if t.Kind() == reflect.Interface || customOf(t) == nil {
-			return w.element0(v.Elem(), depth)
+		if hops > MaxDepth {
+			return 0, typeErrorf(t, "a pointer to itself is not an EJSON value")
 		}
+		v = v.Elem()
+		if k := v.Kind(); k != reflect.Pointer && k != reflect.Interface && v.CanInterface() {
+			return w.any(v.Interface(), depth)
+		}
+		t = v.Type()
 	}
 	if c := customOf(t); c != nil {
 		val, err := c.encode(v.Interface())
@@ -92,13 +94,10 @@ func (w *writer) reflectedValue(v reflect.Value, depth int) (uint32, error) {
 	return 0, typeErrorf(t, "a %v is not an EJSON value", t.Kind())
 }
 
-// element0 writes v by way of the types that need no reflection, if it can.
-func (w *writer) element0(v reflect.Value, depth int) (uint32, error) {
-	switch v.Kind() {
-	case reflect.Pointer, reflect.Interface:
-		return w.reflectedValue(v, depth+1) // a pointer to itself ends too
-	}
-	if v.CanInterface() {
+// member writes a part of a Go value, by way of the types that need no
+// reflection if it can.
+func (w *writer) member(v reflect.Value, depth int) (uint32, error) {
+	if k := v.Kind(); k != reflect.Pointer && k != reflect.Interface && v.CanInterface() {
 		return w.any(v.Interface(), depth)
 	}
 	return w.reflectedValue(v, depth)
@@ -186,7 +185,7 @@ func (w *writer) mapFields(f *frame, v reflect.Value, depth int) error {
 	})
 	for _, k := range keys {
 		w.name(f, k.String())
-		tag, err := w.element0(v.MapIndex(k), depth+1)
+		tag, err := w.member(v.MapIndex(k), depth+1)
 		if err != nil {
 			return under(err, k.String())
 		}
@@ -224,7 +223,7 @@ func (w *writer) reflectedList(v reflect.Value, t reflect.Type, depth int) (uint
 		} else {
 			w.element(&f)
 		}
-		tag, err := w.element0(e, depth+1)
+		tag, err := w.member(e, depth+1)
 		if err != nil {
 			return 0, under(err, at)
 		}
@@ -252,7 +251,7 @@ func (w *writer) structOf(v reflect.Value, t reflect.Type, depth int) (uint32, e
 			continue
 		}
 		w.name(&f, pf.name.s)
-		tag, err := w.element0(field, depth+1)
+		tag, err := w.member(field, depth+1)
 		if err != nil {
 			return 0, under(err, pf.name.s)
 		}

@@ -64,7 +64,7 @@ func genValue(depth int) *rapid.Generator[Value] {
 			}
 			return b.Array().Value()
 		default:
-			return CustomValue(rapid.SampledFrom([]string{"", "color", "other"}).Draw(t, "type"), genValue(depth-1).Draw(t, "value"))
+			return CustomValue(rapid.SampledFrom([]string{"", "shape", "other"}).Draw(t, "type"), genValue(depth-1).Draw(t, "value"))
 		}
 	})
 }
@@ -157,7 +157,10 @@ func TestKeysOfAllPairs(t *testing.T) {
 	for _, s := range someStrings {
 		all = append(all, StringValue(s), BinaryValue(s), RegexpValue(Regexp{s, ""}), CustomValue(s, StringValue(s)))
 	}
-	for _, v := range slices.Clone(all) {
+	for i, v := range slices.Clone(all) {
+		if i%3 == 1 {
+			continue // the pairs are many
+		}
 		all = append(all, ArrayOf(v).Value(), ArrayOf(v, v).Value())
 		if !v.IsMissing() {
 			all = append(all, Make(Field{"a", v}).Value(), Make(Field{"", v}, Field{"a", v}).Value())

@@ -1,0 +1,5 @@
+//go:build race
+
+package ejson
+
+func init() { underRace = true }
