@@ -176,7 +176,7 @@ func (x *index) remove(key []byte, slot, stamp uint64, w *scratch) {
 	x.keys -= b.keys
 	b.remove(i)
 	x.keys += b.keys
-	if n := b.len(); n == 0 || n <= blockMax/4 && n%4 == 0 {
+	if n := b.len(); n <= blockMax/4 && n&(n-1) == 0 { // 16, 8, 4, 2, 1 and 0
 		x.merge(b, stamp)
 	}
 }
@@ -233,26 +233,38 @@ func (x *index) split(b *block, i int, stamp uint64) {
 	x.put(high)
 }
 
-// merge joins a block that has become small with the one above it, if there is
-// room for both.
+// merge joins a block that has become small with the one below or above it, if
+// there is room for both.
 func (x *index) merge(b *block, stamp uint64) {
-	if b.last {
-		return
-	}
-	var above *block
+	var below, above *block
+	x.tree.Descend(b, func(c *block) bool {
+		below = c
+		return c == b
+	})
 	x.tree.Ascend(b, func(c *block) bool {
 		above = c
 		return c == b
 	})
-	if b.len()+above.len() > blockMax*3/4 || len(b.data)+len(above.data) > blockData/2 {
-		return
+	if below != b && below.fits(b) {
+		x.replace(below, b, stamp)
+	} else if above != b && b.fits(above) {
+		x.replace(b, above, stamp)
 	}
-	joined := above
-	if b.len() > 0 {
-		joined = b.join(above, stamp)
+}
+
+// fits reports whether two blocks may become one.
+func (b *block) fits(c *block) bool {
+	if b.len() == 0 || c.len() == 0 {
+		return true
 	}
-	x.take(b)
-	x.take(above)
+	return b.len()+c.len() <= blockMax*3/4 && len(b.data)+len(c.data) <= blockData/2
+}
+
+// replace puts one block in the place of two neighbours.
+func (x *index) replace(low, high *block, stamp uint64) {
+	joined := low.join(high, stamp)
+	x.take(low)
+	x.take(high)
 	x.put(joined)
 }
 

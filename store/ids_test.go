@@ -1,0 +1,106 @@
+package store
+
+import (
+	"fmt"
+	"runtime"
+	"testing"
+
+	"github.com/replicad/replicad/ddp/ejson"
+)
+
+// TestOldSnapshotsFindRemovedDocuments lets one document come and go, so that its
+// entry is overwritten time and again, and asks all the snapshots in between.
+func TestOldSnapshotsFindRemovedDocuments(t *testing.T) {
+	s := New(Options{})
+	c := s.Collection("docs")
+	var others []ejson.Doc
+	for i := range 500 {
+		others = append(others, numbered(i))
+	}
+	if _, err := c.InsertMany(others); err != nil {
+		t.Fatal(err)
+	}
+	flapping := func(i int) ejson.Doc {
+		return ejson.Make(ejson.Field{Name: "_id", Value: "flapping"}, ejson.Field{Name: "round", Value: i})
+	}
+	id := ejson.StringID("flapping")
+	var with, without []*Snapshot
+	for i := range 300 {
+		if _, err := c.InsertOne(flapping(i)); err != nil {
+			t.Fatal(err)
+		}
+		with = append(with, s.Snapshot())
+		if ok, err := c.DeleteOne("flapping"); !ok || err != nil {
+			t.Fatal(ok, err)
+		}
+		without = append(without, s.Snapshot())
+	}
+	for i := range with {
+		if d, ok := with[i].Get("docs", id); !ok || d != flapping(i) {
+			t.Fatalf("round %d: %v %v", i, d, ok)
+		}
+		if d, ok := without[i].Get("docs", id); ok {
+			t.Fatalf("round %d: %v after it was removed", i, d)
+		}
+		for k := range 10 {
+			if _, ok := with[i].Get("docs", others[(i+k*50)%500].ID()); !ok {
+				t.Fatalf("round %d: document %d is lost", i, (i+k*50)%500)
+			}
+		}
+	}
+	table := s.tables[0]
+	if used := table.ids.used; used > 600 {
+		t.Errorf("%d entries for 500 documents: a document that comes and goes fills the table", used)
+	}
+}
+
+// TestChurnDoesNotGrowTheStore replaces the documents of a collection many times
+// over and wants no more memory than at first.
+func TestChurnDoesNotGrowTheStore(t *testing.T) {
+	s := New(Options{})
+	c := s.Collection("docs")
+	if err := c.Index("n"); err != nil {
+		t.Fatal(err)
+	}
+	heap := func() int {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return int(m.HeapAlloc)
+	}
+	const alive = 2000
+	n := 0
+	round := func() {
+		_, err := s.Update(func(tx *Tx) error {
+			for range alive / 2 {
+				if err := tx.Put("docs", numbered(n)); err != nil {
+					return err
+				}
+				if n >= alive {
+					tx.Delete("docs", ejson.StringID(fmt.Sprint("id", n-alive)))
+				}
+				n++
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Snapshot()
+	}
+	for range 4 {
+		round()
+	}
+	before := heap()
+	for range 100 {
+		round()
+	}
+	if after := heap(); after > before+before/4+64<<10 {
+		t.Errorf("heap grew from %d to %d bytes", before, after)
+	}
+	if got := s.Snapshot().Len("docs"); got != alive {
+		t.Errorf("%d documents, want %d", got, alive)
+	}
+	runtime.KeepAlive(s)
+}

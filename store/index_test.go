@@ -1,0 +1,247 @@
+package store
+
+import (
+	"cmp"
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/replicad/replicad/ddp/ejson"
+	"github.com/replicad/replicad/query"
+)
+
+func compareEntries(a, b entry) int {
+	return cmp.Or(strings.Compare(a.key, b.key), cmp.Compare(a.slot, b.slot))
+}
+
+func testIndex(t *testing.T) *index {
+	t.Helper()
+	key, err := query.CompileIndex("k")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return newIndex(key)
+}
+
+// entriesOf reads a range in both directions and checks that they agree.
+func entriesOf(t *testing.T, x *index, low, high string) []entry {
+	t.Helper()
+	var up, down []entry
+	x.walk(low, high, func(b *block, i, j int) bool {
+		for ; i < j; i++ {
+			up = append(up, b.entry(i))
+		}
+		return true
+	})
+	x.walkBack(low, high, func(b *block, i, j int) bool {
+		for j--; j >= i; j-- {
+			down = append(down, b.entry(j))
+		}
+		return true
+	})
+	slices.Reverse(down)
+	if !slices.Equal(up, down) {
+		t.Fatalf("[%q, %q) upwards %v, downwards %v", low, high, up, down)
+	}
+	return up
+}
+
+// checkIndex holds an index to the entries that it should have, and to its own
+// invariants.
+func checkIndex(t *testing.T, x *index, want []entry, r *rand.Rand) {
+	t.Helper()
+	if got := entriesOf(t, x, "", ""); !slices.Equal(got, want) {
+		t.Fatalf("%d entries, want %d", len(got), len(want))
+	}
+	blocks, keys, distinct := 0, 0, 0
+	x.tree.Scan(func(b *block) bool {
+		n := 0
+		for i := range b.slots {
+			if i == 0 || !b.same(i-1, i) {
+				n++
+			}
+			if e := b.entry(i); !b.last && compareEntries(e, b.top) > 0 {
+				t.Fatalf("entry %v above the top %v of its block", e, b.top)
+			}
+		}
+		if n != b.keys || len(b.ends) != len(b.slots) || b.len() > blockMax {
+			t.Fatalf("block of %d entries, %d ends: counts %d distinct, has %d", b.len(), len(b.ends), b.keys, n)
+		}
+		blocks++
+		keys += n
+		return true
+	})
+	for i := range want {
+		if i == 0 || want[i].key != want[i-1].key {
+			distinct++
+		}
+	}
+	if x.size != len(want) || x.blocks != blocks || x.keys != keys {
+		t.Fatalf("size %d blocks %d keys %d, want %d, %d, %d", x.size, x.blocks, x.keys, len(want), blocks, keys)
+	}
+	if got := x.info().Distinct; got > distinct || got < distinct-blocks {
+		t.Fatalf("%d distinct keys, says %d", distinct, got)
+	}
+	for range 10 {
+		if len(want) == 0 {
+			break
+		}
+		low, high := want[r.IntN(len(want))].key, want[r.IntN(len(want))].key
+		if r.IntN(2) == 0 {
+			low = low[:len(low)/2]
+		}
+		if r.IntN(3) == 0 {
+			high += "\x00"
+		}
+		var in []entry
+		for _, e := range want {
+			if e.key >= low && e.key < high {
+				in = append(in, e)
+			}
+		}
+		if got := entriesOf(t, x, low, high); !slices.Equal(got, in) {
+			t.Fatalf("[%q, %q): %d entries, want %d", low, high, len(got), len(in))
+		}
+		one := true
+		for _, e := range in {
+			one = one && e.key == in[0].key
+		}
+		if x.oneKey(low, high) != one {
+			t.Fatalf("[%q, %q): oneKey %v", low, high, !one)
+		}
+	}
+}
+
+// Keys of an index do not begin with one another; a zero byte ends those here.
+var keyShapes = map[string]func(r *rand.Rand, i int) string{
+	"few":        func(r *rand.Rand, i int) string { return fmt.Sprintf("author%d\x00", r.IntN(7)) },
+	"many":       func(r *rand.Rand, i int) string { return fmt.Sprintf("%x\x00", r.Uint32()) },
+	"ascending":  func(r *rand.Rand, i int) string { return fmt.Sprintf("%08d\x00", i) },
+	"descending": func(r *rand.Rand, i int) string { return fmt.Sprintf("%08d\x00", 1e6-i) },
+	"pairs":      func(r *rand.Rand, i int) string { return fmt.Sprintf("room%02d\x00%08d\x00", r.IntN(20), i) },
+	"long": func(r *rand.Rand, i int) string {
+		return strings.Repeat("abc", r.IntN(3000)) + fmt.Sprintf("%d\x00", r.IntN(100))
+	},
+	"one": func(*rand.Rand, int) string { return "\x00" },
+}
+
+// TestIndexIsASortedList changes an index and a sorted list at random, through
+// growth and decline, and holds published versions to what they were.
+func TestIndexIsASortedList(t *testing.T) {
+	for name, shape := range keyShapes {
+		t.Run(name, func(t *testing.T) {
+			r := rand.New(rand.NewPCG(1, uint64(len(name))))
+			x := testIndex(t)
+			var want []entry
+			var w scratch
+			type version struct {
+				x    *index
+				want []entry
+			}
+			var kept []version
+			stamp := uint64(1)
+			most := 3000
+			if name == "long" {
+				most = 600
+			}
+			step := func(grow bool, i int) {
+				e := entry{shape(r, i), uint64(i)}
+				if grow {
+					x.insert([]byte(e.key), e.slot, stamp, &w)
+				} else if len(want) > 0 {
+					e = want[r.IntN(len(want))]
+					x.remove([]byte(e.key), e.slot, stamp, &w)
+				}
+				k, found := slices.BinarySearchFunc(want, e, compareEntries)
+				if grow && !found {
+					want = slices.Insert(want, k, e)
+				} else if !grow && found {
+					want = slices.Delete(want, k, k+1)
+				}
+				if r.IntN(200) == 0 {
+					kept = append(kept, version{x.publish(), slices.Clone(want)})
+					stamp++
+				}
+			}
+			for i := range most {
+				step(r.IntN(4) > 0, i)
+			}
+			checkIndex(t, x, want, r)
+			for i := range 3 * most {
+				step(r.IntN(4) == 0, most+i)
+			}
+			checkIndex(t, x, want, r)
+			for len(want) > 0 {
+				step(false, 0)
+			}
+			checkIndex(t, x, nil, r)
+			if x.blocks != 1 {
+				t.Fatalf("%d blocks in an empty index", x.blocks)
+			}
+			for _, v := range kept {
+				checkIndex(t, v.x, v.want, r)
+			}
+		})
+	}
+}
+
+// TestIndexDropsNearlyEmptyBlocks keeps one entry in fifty.
+func TestIndexDropsNearlyEmptyBlocks(t *testing.T) {
+	x := testIndex(t)
+	var w scratch
+	key := func(i int) []byte { return binary.BigEndian.AppendUint32(nil, uint32(i)) }
+	for i := range 50_000 {
+		x.insert(key(i), uint64(i), 1, &w)
+	}
+	if x.blocks > 50_000/blockMax*3/2 {
+		t.Errorf("%d blocks for ascending keys", x.blocks)
+	}
+	for i := range 50_000 {
+		if i%50 != 0 {
+			x.remove(key(i), uint64(i), 1, &w)
+		}
+	}
+	if x.size != 1000 || x.blocks > 200 {
+		t.Errorf("%d entries in %d blocks", x.size, x.blocks)
+	}
+}
+
+// TestBuiltIndexIsAGrownOne builds indexes from documents in one go, and by
+// inserting them one by one.
+func TestBuiltIndexIsAGrownOne(t *testing.T) {
+	docs := dataSet(3000, 5)
+	docs[7] = docs[7].Without("tags", "room")
+	for _, keys := range [][]string{{"author"}, {"room", "ts"}, {"-ts"}, {"tags"}, {"tags", "-n"}, {"nested.a.b", "text"}} {
+		t.Run(strings.Join(keys, ","), func(t *testing.T) {
+			key, err := query.CompileIndex(keys...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			grown := newIndex(key)
+			var p pages
+			var w scratch
+			for i, d := range docs {
+				p.set(uint64(i), d, 1)
+				grown.change(uint64(i), ejson.Doc{}, d, 1, &w)
+			}
+			built := buildIndex(key, &p)
+			want := entriesOf(t, grown, "", "")
+			if len(want) < len(docs) || grown.multi != built.multi {
+				t.Fatalf("%d entries; %d and %d documents with several", len(want), grown.multi, built.multi)
+			}
+			r := rand.New(rand.NewPCG(1, 2))
+			checkIndex(t, built, want, r)
+			checkIndex(t, grown, want, r)
+			for i, d := range docs {
+				built.change(uint64(i), d, ejson.Doc{}, 1, &w)
+			}
+			checkIndex(t, built, nil, r)
+			if built.multi != 0 {
+				t.Fatalf("%d documents with several keys in an empty index", built.multi)
+			}
+		})
+	}
+}
