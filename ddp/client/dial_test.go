@@ -1,0 +1,331 @@
+package client
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/replicad/replicad/ddp"
+	"github.com/replicad/replicad/ddp/internal/wire"
+)
+
+func TestParseURL(t *testing.T) {
+	for in, want := range map[string]string{
+		"http://example.com":                "ws://example.com/websocket",
+		"https://example.com":               "wss://example.com/websocket",
+		"https://example.com/":              "wss://example.com/websocket",
+		"ws://example.com:3000":             "ws://example.com:3000/websocket",
+		"wss://example.com/websocket":       "wss://example.com/websocket",
+		"wss://example.com/websocket/":      "wss://example.com/websocket/",
+		"HTTPS://example.com/app/websocket": "wss://example.com/app/websocket",
+		"localhost:3000":                    "ws://localhost:3000/websocket",
+		"example.com":                       "ws://example.com/websocket",
+		"example.com/ddp":                   "ws://example.com/ddp",
+		"127.0.0.1:7357":                    "ws://127.0.0.1:7357/websocket",
+		"[::1]:3000":                        "ws://[::1]:3000/websocket",
+		" ws://h?x=1#frag ":                 "ws://h/websocket?x=1",
+		"ws://user:pass@h/p":                "ws://h/p",
+	} {
+		got, err := parseURL(in, nil)
+		if err != nil || got.url != want {
+			t.Errorf("%q: %q, %v; want %q", in, got.url, err, want)
+		}
+		if strings.Contains(got.shown, "pass") {
+			t.Errorf("%q shows the password: %q", in, got.shown)
+		}
+		if auth := got.header.Get("Authorization"); strings.Contains(in, "@") != (auth == "Basic dXNlcjpwYXNz") {
+			t.Errorf("%q: authorization %q", in, auth)
+		}
+	}
+	for _, in := range []string{"", "  ", "ftp://h", "ddp+sockjs://h", "http://", "ws://:80", "http://h:port", "http://[::1", "http://a b/"} {
+		err := CheckURL(in)
+		var de *DialError
+		if !errors.Is(err, ErrURL) || !errors.As(err, &de) || de.Hint == "" {
+			t.Errorf("%q: %v", in, err)
+		}
+	}
+}
+
+// TestVersions plays servers that want other versions.
+func TestVersions(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		opts     Options
+		server   []string // what each connect is answered: a version that failed, or "ok"
+		proposed string   // the versions that were proposed
+		version  string   // what was agreed on; "" means ErrVersion
+	}{
+		{name: "first", server: []string{"ok"}, proposed: "[1]", version: "1"},
+		{name: "old server", server: []string{"pre1", "ok"}, proposed: "[1 pre1]", version: "pre1"},
+		{name: "last session's", opts: Options{Version: "pre2"}, server: []string{"ok"}, proposed: "[pre2]", version: "pre2"},
+		{name: "unknown", server: []string{"2"}, proposed: "[1]"},
+		{name: "what was proposed", server: []string{"1"}, proposed: "[1]"},
+		{name: "never content", server: []string{"pre1", "pre2"}, proposed: "[1 pre1]"},
+		{name: "only one", opts: Options{Versions: []string{"pre2"}}, server: []string{"1"}, proposed: "[pre2]"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var proposed []string
+				dial, wait := pipes(PipeOptions{}, func(p *PipeEnd) {
+					frame, err := p.Read()
+					m, err2 := ddp.Decode(frame)
+					if err != nil || err2 != nil {
+						t.Error(err, err2)
+						return
+					}
+					proposed = append(proposed, m.(ddp.Connect).Version)
+					answer := c.server[len(proposed)-1]
+					if answer == "ok" {
+						say(p, ddp.Connected{Session: "s"})
+						untilEnd(p)
+						return
+					}
+					say(p, ddp.Failed{Version: answer})
+				})
+				c.opts.Dial, c.opts.Logger = dial, silent
+				conn, err := Dial(t.Context(), "pipe", c.opts)
+				version := ""
+				if err == nil {
+					version = conn.Version()
+					conn.Close()
+				}
+				wait()
+				if version != c.version || errors.Is(err, ErrVersion) != (c.version == "") {
+					t.Errorf("version %q, %v", version, err)
+				}
+				if fmt.Sprint(proposed) != c.proposed {
+					t.Errorf("proposed %v", proposed)
+				}
+			})
+		})
+	}
+}
+
+func TestSessionIsQuoted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dial, wait := pipes(PipeOptions{}, func(p *PipeEnd) {
+			if m, err := accept(p); err != nil || m.Session != "old" || m.ReceivedCount != 12 {
+				t.Error(m, err)
+			}
+			untilEnd(p)
+		})
+		c, err := Dial(t.Context(), "pipe", Options{Dial: dial, Session: "old", ReceivedCount: 12})
+		if err != nil || c.Session() != "session" {
+			t.Fatal(err)
+		}
+		c.Close()
+		wait()
+	})
+}
+
+func TestHandshakeEnds(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		server func(p *PipeEnd)
+		is     error
+		says   string
+		after  time.Duration
+	}{
+		{"mute", func(p *PipeEnd) { untilEnd(p) }, errHandshake, "no answer in time (10s); ", 10 * time.Second},
+		{"accepts and drops", func(p *PipeEnd) { p.Close(wire.CodeDrop, "") }, nil, "dropped the connection before it said connected", 0},
+		{"closes", func(p *PipeEnd) { p.Close(4000, "go away") }, nil, "4000 (unnamed code): go away", 0},
+		{"cut", func(p *PipeEnd) { p.Cut() }, wire.ErrCut, "pipe cut", 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				start := time.Now()
+				dial, wait := pipes(PipeOptions{}, c.server)
+				_, err := Dial(t.Context(), "pipe", Options{Dial: dial})
+				wait()
+				var de *DialError
+				if !errors.As(err, &de) || c.is != nil && !errors.Is(err, c.is) || !strings.Contains(err.Error(), c.says) {
+					t.Error(err)
+				}
+				if d := time.Since(start); d != c.after {
+					t.Error("after", d)
+				}
+			})
+		})
+	}
+}
+
+// listen accepts TCP connections and gives each to handle.
+func listen(t *testing.T, handle func(c net.Conn)) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			handle(c)
+			c.Close()
+		}
+	}()
+	t.Cleanup(func() { l.Close(); <-done })
+	return l.Addr().String()
+}
+
+func page(code int, kind, body string, header ...string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", kind)
+		for i := 0; i < len(header); i += 2 {
+			w.Header().Set(header[i], header[i+1])
+		}
+		w.WriteHeader(code)
+		fmt.Fprint(w, body)
+	})
+}
+
+// TestDialErrors meets what people meet, and looks for the way out in the error.
+func TestDialErrors(t *testing.T) {
+	closedPort := func(t *testing.T) string {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		return l.Addr().String()
+	}
+	plain := func(h http.Handler) func(*testing.T) string {
+		return func(t *testing.T) string {
+			srv := httptest.NewServer(h)
+			t.Cleanup(srv.Close)
+			return srv.URL
+		}
+	}
+	for _, c := range []struct {
+		name string
+		url  func(t *testing.T) string
+		opts Options
+		says string
+	}{
+		{name: "nobody listens", url: closedPort, says: "nobody listens there"},
+		{name: "web page", url: plain(page(200, "text/html", "<html>")), says: "200 OK instead of switching"},
+		{name: "web page, hint", url: plain(page(200, "text/html", "<html>")), says: "a web page is there"},
+		{name: "not found", url: func(t *testing.T) string {
+			return plain(page(404, "text/plain", "no"))(t) + "/app"
+		}, says: "/app/websocket"},
+		{name: "redirect", url: plain(page(301, "text/html", "", "Location", "https://else.where/x")), says: "dial that"},
+		{name: "busy", url: plain(page(503, "text/html", "")), says: "try again later"},
+		{name: "forbidden", url: plain(page(403, "text/html", "")), says: "Options.Header"},
+		{name: "ws to TLS", url: func(t *testing.T) string {
+			srv := httptest.NewUnstartedServer(page(200, "", ""))
+			srv.Config.ErrorLog = quiet
+			srv.StartTLS()
+			t.Cleanup(srv.Close)
+			return strings.Replace(srv.URL, "https", "ws", 1)
+		}, says: "use wss://"},
+		{name: "wss to plain", url: func(t *testing.T) string {
+			return strings.Replace(plain(page(200, "", ""))(t), "http", "wss", 1)
+		}, says: "no TLS at that port"},
+		{name: "unknown authority", url: func(t *testing.T) string {
+			srv := httptest.NewUnstartedServer(page(200, "", ""))
+			srv.Config.ErrorLog = quiet
+			srv.StartTLS()
+			t.Cleanup(srv.Close)
+			return srv.URL
+		}, says: "Options.TLS"},
+		{name: "another host's certificate", url: func(t *testing.T) string {
+			srv := httptest.NewUnstartedServer(page(200, "", ""))
+			srv.Config.ErrorLog = quiet
+			srv.StartTLS()
+			t.Cleanup(srv.Close)
+			return srv.URL
+		}, opts: Options{TLS: &tls.Config{ServerName: "other.test", RootCAs: x509.NewCertPool()}}, says: "certificate"},
+		{name: "no HTTP", url: func(t *testing.T) string {
+			return listen(t, func(c net.Conn) { fmt.Fprint(c, "SSH-2.0-OpenSSH_9.6\r\n") })
+		}, says: "no HTTP server"},
+		{name: "accepts and drops", url: func(t *testing.T) string {
+			return listen(t, func(c net.Conn) { c.Read(make([]byte, 4096)) })
+		}, says: "without an answer: if it speaks TLS there, use wss://"},
+		{name: "mute", url: func(t *testing.T) string {
+			return listen(t, func(c net.Conn) {
+				for b := make([]byte, 4096); ; {
+					if _, err := c.Read(b); err != nil {
+						return
+					}
+				}
+			})
+		}, opts: Options{Handshake: 50 * time.Millisecond}, says: "did not speak"},
+		{name: "mute WebSocket", url: func(t *testing.T) string {
+			return serveSocket(t, func(tr Transport) { untilEnd(tr) })
+		}, opts: Options{Handshake: 50 * time.Millisecond}, says: "did not speak"},
+		{name: "drops after connect", url: func(t *testing.T) string {
+			return serveSocket(t, func(tr Transport) { tr.Read(); tr.Close(wire.CodeDrop, "") })
+		}, says: "before it said connected"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := Dial(t.Context(), c.url(t), c.opts)
+			var de *DialError
+			if !errors.As(err, &de) || !strings.Contains(err.Error(), c.says) || !strings.HasPrefix(err.Error(), "client: dial ws") {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+	t.Run("canceled", func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		url := serveSocket(t, func(tr Transport) {
+			tr.Read()
+			cancel()
+			untilEnd(tr)
+		})
+		if _, err := Dial(ctx, url, Options{}); !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+	})
+	t.Run("unknown host", func(t *testing.T) {
+		err := dialError(target{}, &net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", Name: "h"}})
+		if !strings.Contains(err.Error(), "the host is not known") {
+			t.Error(err)
+		}
+	})
+}
+
+func TestDialTLSWithBasicAuth(t *testing.T) {
+	got := make(chan string, 1)
+	srv := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		user, password, _ := r.BasicAuth()
+		got <- fmt.Sprint(r.URL.Path, " ", user, " ", password, " ", r.Header.Get("X-Extra"))
+		s, err := wire.Upgrade(w, r, wire.UpgradeOptions{})
+		if err != nil {
+			return
+		}
+		defer s.Close(wire.CodeNormal, "")
+		accept(s)
+		say(s, ddp.Ready{Subs: []string{strings.Repeat("x", 100_000)}})
+		untilEnd(s)
+	}))
+	defer srv.Close()
+	url := strings.Replace(srv.URL, "https://", "https://me:secret@", 1)
+	c, err := Dial(t.Context(), url, Options{
+		TLS:    srv.Client().Transport.(*http.Transport).TLSClientConfig,
+		Header: http.Header{"X-Extra": {"yes"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-c.Ready()
+	if m := c.Take(); len(m[0].(ddp.Ready).Subs[0]) != 100_000 {
+		t.Error("the message is broken")
+	}
+	c.Close()
+	if got := <-got; got != "/websocket me secret yes" {
+		t.Error(got)
+	}
+}
