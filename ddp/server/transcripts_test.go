@@ -123,7 +123,7 @@ func TestConformanceTranscripts(t *testing.T) {
 	}
 }
 
-func read(t *testing.T, file string) []recorded {
+func read(t testing.TB, file string) []recorded {
 	t.Helper()
 	text, err := os.ReadFile(file)
 	if err != nil {
