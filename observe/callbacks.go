@@ -50,7 +50,7 @@ func Docs[T any](q store.Query[T], cb Callbacks[T]) (*Handle, error) {
 	if err := cb.valid(); err != nil {
 		return nil, err
 	}
-	spec, err := q.Spec()
+	spec, err := compile(q)
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +116,7 @@ type ChangeCallbacks struct {
 
 // Changes observes the differences of a result, field by field.
 func Changes[T any](q store.Query[T], cb ChangeCallbacks) (*Handle, error) {
-	spec, err := q.Spec()
+	spec, err := compile(q)
 	if err != nil {
 		return nil, err
 	}

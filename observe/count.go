@@ -6,7 +6,7 @@ import "github.com/replicad/replicad/store"
 // and then whenever the number has changed, as Start would. Counting a result
 // without skip and limit keeps nothing but the number.
 func Count[T any](q store.Query[T], fn func(n int)) (*Handle, error) {
-	spec, err := q.Spec()
+	spec, err := compile(q)
 	if err != nil {
 		return nil, err
 	}

@@ -16,7 +16,7 @@ type Sink interface {
 // Feed is Start into a sink, as documents of the named collection. The initial
 // result is in the sink when Feed returns.
 func Feed[T any](q store.Query[T], collection string, to Sink) (*Handle, error) {
-	spec, err := q.Spec()
+	spec, err := compile(q)
 	if err != nil {
 		return nil, err
 	}

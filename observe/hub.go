@@ -8,7 +8,6 @@ import (
 	"sync"
 
 	"github.com/replicad/replicad/ddp/ejson"
-	"github.com/replicad/replicad/query"
 	"github.com/replicad/replicad/store"
 )
 
@@ -28,7 +27,7 @@ type hub struct {
 
 	mu      sync.Mutex // guards the rest; before a handle's mutex and the inbox's
 	seq     store.Seq  // commits up to here are worked in
-	results map[share]*result
+	results map[string]*result
 	all     []*result // each at its own number
 	loading []*result // those of all that take no part yet
 	routes  router
@@ -51,7 +50,7 @@ func newHub(s *store.Store, collection string) *hub {
 		store:      s,
 		collection: collection,
 		in:         inbox{wake: make(chan struct{}, 1)},
-		results:    map[share]*result{},
+		results:    map[string]*result{},
 	}
 }
 
@@ -324,15 +323,9 @@ func (h *hub) leave(hd *Handle) {
 	}
 }
 
-// share is equal for queries that have the same result in every state of the
-// store. Projections are the same if they were compiled together: by one Query
-// and its copies.
-type share struct {
-	query  string
-	fields *query.Fields
-}
-
-func shareOf(spec *store.Spec, ordered bool) share {
+// shareOf returns the same string for queries that have the same result in every
+// state of the store.
+func shareOf(spec *store.Spec, ordered bool) string {
 	var b strings.Builder
 	if ordered {
 		b.WriteByte('o')
@@ -346,7 +339,10 @@ func shareOf(spec *store.Spec, ordered bool) share {
 	b.WriteString(strconv.Itoa(spec.Skip))
 	b.WriteByte(' ')
 	b.WriteString(strconv.Itoa(spec.Limit))
+	fields := spec.Fields.Spec().Raw()
 	b.WriteByte(' ')
+	b.WriteString(strconv.Itoa(len(fields)))
+	b.WriteString(fields)
 	b.WriteString(spec.Matcher.Selector().Raw())
-	return share{b.String(), spec.Fields}
+	return b.String()
 }

@@ -14,7 +14,7 @@ import (
 // when they become many. An error is yielded once, and ends the loop.
 func Batches[T any](ctx context.Context, q store.Query[T]) iter.Seq2[Batch[T], error] {
 	return func(yield func(Batch[T], error) bool) {
-		spec, err := q.Spec()
+		spec, err := compile(q)
 		if err != nil {
 			yield(Batch[T]{}, err)
 			return
@@ -57,7 +57,7 @@ func (h *Handle) each(ctx context.Context, b docBatch, yield func(docBatch) bool
 // Batches would. Each slice is the caller's own.
 func Results[T any](ctx context.Context, q store.Query[T]) iter.Seq2[[]T, error] {
 	return func(yield func([]T, error) bool) {
-		spec, err := q.Spec()
+		spec, err := compile(q)
 		if err != nil {
 			yield(nil, err)
 			return
@@ -105,7 +105,7 @@ func replay[T any](list []T, b docBatch) ([]T, error) {
 // replaced by a newer one. It is closed when ctx is done, and when a document
 // cannot be made a T, which is logged with the store's logger.
 func Chan[T any](ctx context.Context, q store.Query[T]) (<-chan []T, error) {
-	spec, err := q.Spec()
+	spec, err := compile(q)
 	if err != nil {
 		return nil, err
 	}

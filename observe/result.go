@@ -18,7 +18,7 @@ import (
 // all that match, so that the place of a document, and what enters or leaves a
 // window when another comes or goes, is found in O(log n) and without a query.
 type result struct {
-	name        share
+	name        string // equal for equal queries
 	matcher     *query.Matcher
 	sorter      *query.Sorter // nil: the order of insertion
 	skip, limit int
@@ -46,7 +46,7 @@ type result struct {
 	newKey  []byte     // scratch
 }
 
-func newResult(spec *store.Spec, ordered bool, name share) *result {
+func newResult(spec *store.Spec, ordered bool, name string) *result {
 	r := &result{
 		name:    name,
 		matcher: spec.Matcher,
@@ -107,8 +107,12 @@ func (r *result) seen() []ejson.Doc {
 }
 
 func (r *result) project(d ejson.Doc) ejson.Doc {
-	if r.fields == nil || d.IsZero() {
+	switch {
+	case r.fields == nil || d.IsZero():
 		return d
+	case r.fields.Positional():
+		at, _ := r.matcher.MatchAt(d)
+		return r.fields.ApplyAt(d, at)
 	}
 	return r.fields.Apply(d)
 }

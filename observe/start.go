@@ -1,14 +1,29 @@
 package observe
 
 import (
+	"errors"
 	"fmt"
-	"log/slog"
 	"strconv"
 	"strings"
 
 	"github.com/replicad/replicad/ddp/ejson"
 	"github.com/replicad/replicad/store"
 )
+
+// ErrNoID is returned for a query whose projection drops _id: its documents could
+// not be told apart.
+var ErrNoID = errors.New("observe: the projection drops _id, by which documents are told apart")
+
+// compile returns what q means, if it can be observed.
+func compile[T any](q store.Query[T]) (*store.Spec, error) {
+	spec, err := q.Spec()
+	if err == nil && spec.Fields != nil && spec.Fields.Apply(idOnly).ID().IsZero() {
+		err = ErrNoID
+	}
+	return spec, err
+}
+
+var idOnly = ejson.Make(ejson.Field{Name: "_id", Value: "id"})
 
 // Start calls fn with the initial result before it returns, and then with each
 // later batch, one at a time, on the observation's own goroutine. Places are
@@ -20,7 +35,7 @@ import (
 // fn panics on the initial result, so does Start; a later panic is logged with
 // the store's logger and ends this observation only.
 func Start[T any](q store.Query[T], fn func(Batch[T])) (*Handle, error) {
-	spec, err := q.Spec()
+	spec, err := compile(q)
 	if err != nil {
 		return nil, err
 	}
@@ -56,7 +71,7 @@ func start(spec *store.Spec, ordered bool, deliver func(*Handle, docBatch) error
 func begin(spec *store.Spec, ordered bool) (*Handle, docBatch) {
 	h := &Handle{
 		query:  describe(spec),
-		logger: slog.Default(),
+		logger: spec.Store.Logger(),
 		wake:   make(chan struct{}, 1),
 		done:   make(chan struct{}),
 	}
@@ -133,7 +148,9 @@ func describe(spec *store.Spec) string {
 		b.WriteString(".limit(" + strconv.Itoa(spec.Limit) + ")")
 	}
 	if spec.Fields != nil {
-		b.WriteString(".fields(…)")
+		b.WriteString(".fields(")
+		b.Write(spec.Fields.Spec().AppendJSON(nil))
+		b.WriteByte(')')
 	}
 	return b.String()
 }

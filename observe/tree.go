@@ -2,7 +2,6 @@ package observe
 
 import (
 	"slices"
-	"sort"
 
 	"github.com/replicad/replicad/ddp/ejson"
 )
@@ -36,6 +35,7 @@ type node struct {
 	items []item
 	seps  []string
 	kids  []*node
+	sizes []int // of the kids, here so that counting touches one node a level
 }
 
 // bulk returns the tree of items that are in ascending order of their keys.
@@ -57,12 +57,11 @@ func bulk(items []item) tree {
 		var upLows []string
 		for i := 0; i < len(level); i += fill {
 			j := min(i+fill, len(level))
-			n := &node{kids: make([]*node, j-i, maxFill), seps: make([]string, j-i, maxFill)}
-			copy(n.kids, level[i:j])
-			copy(n.seps, lows[i:j])
-			for _, kid := range n.kids {
-				n.size += kid.size
+			n := &node{
+				kids: append(make([]*node, 0, maxFill), level[i:j]...),
+				seps: append(make([]string, 0, maxFill), lows[i:j]...),
 			}
+			n.count()
 			up, upLows = append(up, n), append(upLows, lows[i])
 		}
 		level, lows = up, upLows
@@ -99,9 +98,7 @@ func (t *tree) rank(key string) int {
 			return r + i
 		}
 		i := n.child(key)
-		for _, kid := range n.kids[:i] {
-			r += kid.size
-		}
+		r += n.before(i)
 		n = n.kids[i]
 	}
 	return r
@@ -111,13 +108,12 @@ func (t *tree) rank(key string) int {
 func (t *tree) at(rank int) item {
 	n := t.root
 	for n.kids != nil {
-		for _, kid := range n.kids {
-			if rank < kid.size {
-				n = kid
-				break
-			}
-			rank -= kid.size
+		i := 0
+		for rank >= n.sizes[i] {
+			rank -= n.sizes[i]
+			i++
 		}
+		n = n.kids[i]
 	}
 	return n.items[rank]
 }
@@ -136,14 +132,14 @@ func (n *node) each(from, to int, fn func(item)) {
 		}
 		return
 	}
-	for _, kid := range n.kids {
+	for i, kid := range n.kids {
 		if to <= 0 {
 			return
 		}
-		if from < kid.size {
+		if from < n.sizes[i] {
 			kid.each(from, to, fn)
 		}
-		from, to = from-kid.size, to-kid.size
+		from, to = from-n.sizes[i], to-n.sizes[i]
 	}
 }
 
@@ -156,9 +152,7 @@ func (t *tree) replace(key string, doc ejson.Doc) (rank int, old item) {
 	}
 	for n.kids != nil {
 		i := n.child(key)
-		for _, kid := range n.kids[:i] {
-			rank += kid.size
-		}
+		rank += n.before(i)
 		n = n.kids[i]
 	}
 	i, ok := n.find(key)
@@ -183,6 +177,7 @@ func (t *tree) put(it item) (rank int) {
 			kids: append(make([]*node, 0, maxFill), left, right),
 			seps: append(make([]string, 0, maxFill), left.low(), sep),
 		}
+		t.root.count()
 	}
 	return rank
 }
@@ -200,13 +195,12 @@ func (n *node) put(it item) (rank int, grown bool) {
 	}
 	i := n.child(it.key)
 	rank, grown = n.kids[i].put(it)
-	for _, kid := range n.kids[:i] {
-		rank += kid.size
-	}
+	rank += n.before(i)
 	if !grown {
 		return rank, false
 	}
 	n.size++
+	n.sizes[i]++
 	if it.key < n.seps[i] {
 		n.seps[i] = it.key
 	}
@@ -214,6 +208,8 @@ func (n *node) put(it item) (rank int, grown bool) {
 		right, sep := n.kids[i].split()
 		n.kids = slices.Insert(n.kids, i+1, right)
 		n.seps = slices.Insert(n.seps, i+1, sep)
+		n.sizes[i] = n.kids[i].size
+		n.sizes = slices.Insert(n.sizes, i+1, right.size)
 	}
 	return rank, true
 }
@@ -249,10 +245,9 @@ func (n *node) cut(key string) (rank int, old item, ok bool) {
 	if !ok {
 		return 0, old, false
 	}
-	for _, kid := range n.kids[:i] {
-		rank += kid.size
-	}
+	rank += n.before(i)
 	n.size--
+	n.sizes[i]--
 	if n.kids[i].fill() < minFill {
 		n.mend(i)
 	}
@@ -273,9 +268,12 @@ func (n *node) mend(i int) {
 		a.items = append(a.items, b.items...)
 		a.kids = append(a.kids, b.kids...)
 		a.seps = append(a.seps, b.seps...)
+		a.sizes = append(a.sizes, b.sizes...)
 		a.size += b.size
 		n.kids = slices.Delete(n.kids, i+1, i+2)
 		n.seps = slices.Delete(n.seps, i+1, i+2)
+		n.sizes = slices.Delete(n.sizes, i+1, i+2)
+		n.sizes[i] = a.size
 		return
 	}
 	if k := total/2 - a.fill(); k > 0 {
@@ -290,6 +288,7 @@ func (n *node) mend(i int) {
 	a.count()
 	b.count()
 	n.seps[i+1] = b.low()
+	n.sizes[i], n.sizes[i+1] = a.size, b.size
 }
 
 // shift moves the first k of b to the end of a, where they are not nil.
@@ -349,10 +348,22 @@ func (n *node) count() {
 		n.size = len(n.items)
 		return
 	}
-	n.size = 0
+	if n.sizes == nil {
+		n.sizes = make([]int, 0, maxFill)
+	}
+	n.size, n.sizes = 0, n.sizes[:0]
 	for _, kid := range n.kids {
 		n.size += kid.size
+		n.sizes = append(n.sizes, kid.size)
 	}
+}
+
+// before returns how many items are below the kids before number i.
+func (n *node) before(i int) (sum int) {
+	for _, size := range n.sizes[:i] {
+		sum += size
+	}
+	return sum
 }
 
 // find returns the place of key in a leaf, and whether it is there.
@@ -372,5 +383,14 @@ func (n *node) find(key string) (int, bool) {
 // child returns the index of the child that key belongs to.
 func (n *node) child(key string) int {
 	// The first separator decides nothing: what is below it goes there too.
-	return sort.Search(len(n.seps)-1, func(i int) bool { return key < n.seps[i+1] })
+	lo, hi := 1, len(n.seps)
+	for lo < hi {
+		m := int(uint(lo+hi) >> 1)
+		if n.seps[m] <= key {
+			lo = m + 1
+		} else {
+			hi = m
+		}
+	}
+	return lo - 1
 }

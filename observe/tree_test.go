@@ -43,6 +43,9 @@ func (t *tree) check(tb testing.TB) (keys []string) {
 				if i+1 < len(n.kids) {
 					hi = n.seps[i+1]
 				}
+				if n.sizes[i] != kid.size {
+					tb.Fatalf("size %d of a child of %d", n.sizes[i], kid.size)
+				}
 				size += walk(kid, level+1, lo, hi)
 			}
 		}

@@ -1,0 +1,196 @@
+package observe
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/replicad/replicad/ddp/ejson"
+	"github.com/replicad/replicad/store"
+)
+
+// corpus is a store with n documents of the usual kind: 1,000 authors, 100 rooms.
+func corpus(b *testing.B, n int) (*store.Store, []ejson.Doc) {
+	r := rand.New(rand.NewPCG(1, 1))
+	s := store.New(store.Options{})
+	docs := make([]ejson.Doc, n)
+	for i := range docs {
+		docs[i] = message(r, i)
+	}
+	put(b, s, func(tx *store.Tx) error {
+		for _, d := range docs {
+			if err := tx.Put("messages", d); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return s, docs
+}
+
+func message(r *rand.Rand, i int) ejson.Doc {
+	return ejson.Make(
+		ejson.Field{Name: "_id", Value: fmt.Sprintf("m%016d", i)},
+		ejson.Field{Name: "author", Value: fmt.Sprint("author", r.IntN(1000))},
+		ejson.Field{Name: "room", Value: fmt.Sprint("room", r.IntN(100))},
+		ejson.Field{Name: "text", Value: strings.Repeat("x", 60+r.IntN(60))},
+		ejson.Field{Name: "ts", Value: 1.7e12 + float64(r.IntN(1<<30))},
+		ejson.Field{Name: "score", Value: r.Float64()},
+		ejson.Field{Name: "tags", Value: ejson.MakeArray(fmt.Sprint("tag", r.IntN(50)), fmt.Sprint("tag", r.IntN(50)))},
+		ejson.Field{Name: "n", Value: i},
+		ejson.Field{Name: "flag", Value: r.IntN(2) == 0},
+	)
+}
+
+var benchSizes = []int{100_000}
+
+// BenchmarkW6 changes random documents while observers watch: the time is that of
+// a change, every event delivered.
+func BenchmarkW6(b *testing.B) {
+	for _, n := range benchSizes {
+		s, docs := corpus(b, n)
+		for _, kind := range []struct {
+			name, field string
+			observers   int
+		}{{"a", "", 0}, {"b", "room", 100}, {"c", "author", 1000}, {"d", "ask", 100}} {
+			for _, batch := range []int{1, 1000} {
+				b.Run(fmt.Sprintf("%s/N=%d/batch=%d", kind.name, n, batch), func(b *testing.B) {
+					var hs []*Handle
+					for i := range kind.observers {
+						sel := object{kind.field: fmt.Sprint(kind.field, i)}
+						if kind.field == "ask" {
+							sel = object{"n": object{"$gte": i * n / 100, "$lt": (i + 1) * n / 100}}
+						}
+						h, err := Start(s.Collection("messages").Find(sel), func(docBatch) {})
+						if err != nil {
+							b.Fatal(err)
+						}
+						hs = append(hs, h)
+					}
+					r := rand.New(rand.NewPCG(2, 2))
+					b.ReportAllocs()
+					b.ResetTimer()
+					var seq store.Seq
+					for done := 0; done < b.N; done += batch {
+						seq = put(b, s, func(tx *store.Tx) error {
+							for range min(batch, b.N-done) {
+								d := docs[r.IntN(n)]
+								d, _ = tx.Get("messages", d.ID())
+								if err := tx.Put("messages", d.WithValue("score", ejson.NumberValue(r.Float64()))); err != nil {
+									return err
+								}
+							}
+							return nil
+						})
+					}
+					for _, h := range hs {
+						if err := h.Wait(context.Background(), seq); err != nil {
+							b.Fatal(err)
+						}
+					}
+					b.StopTimer()
+					for _, h := range hs {
+						h.Stop()
+					}
+				})
+			}
+		}
+	}
+}
+
+// BenchmarkW7 watches the newest 50 of a room while random documents come, change
+// and go; in-room, all of that room. watched=false is the store alone.
+func BenchmarkW7(b *testing.B) {
+	for _, n := range benchSizes {
+		for _, inRoom := range []bool{false, true} {
+			for _, watched := range []bool{false, true} {
+				for _, batch := range []int{1, 1000} {
+					b.Run(fmt.Sprintf("inroom=%v/watched=%v/N=%d/batch=%d", inRoom, watched, n, batch), func(b *testing.B) {
+						s, docs := corpus(b, n)
+						if inRoom {
+							put(b, s, func(tx *store.Tx) error {
+								for i, d := range docs {
+									docs[i] = d.WithValue("room", ejson.StringValue("room1"))
+									if err := tx.Put("messages", docs[i]); err != nil {
+										return err
+									}
+								}
+								return nil
+							})
+						}
+						var h *Handle
+						if watched {
+							var err error
+							q := s.Collection("messages").Find(object{"room": "room1"}).Sort("-ts").Limit(50)
+							if h, err = Start(q, func(docBatch) {}); err != nil {
+								b.Fatal(err)
+							}
+							defer h.Stop()
+						}
+						r := rand.New(rand.NewPCG(2, 2))
+						fresh := make([]ejson.Doc, 4096)
+						for i := range fresh {
+							if fresh[i] = message(r, n+i); inRoom {
+								fresh[i] = fresh[i].WithValue("room", ejson.StringValue("room1"))
+							}
+						}
+						b.ReportAllocs()
+						b.ResetTimer()
+						var seq store.Seq
+						for done := 0; done < b.N; done += batch {
+							seq = put(b, s, func(tx *store.Tx) error {
+								for k := range min(batch, b.N-done) {
+									d := fresh[r.IntN(len(fresh))]
+									switch (done + k) % 3 {
+									case 0:
+										if err := tx.Put("messages", d); err != nil {
+											return err
+										}
+									case 1:
+										old := docs[r.IntN(n)]
+										if err := tx.Put("messages", old.WithValue("ts", ejson.NumberValue(1.7e12+float64(r.IntN(1<<30))))); err != nil {
+											return err
+										}
+									case 2:
+										tx.Delete("messages", d.ID())
+									}
+								}
+								return nil
+							})
+						}
+						if h != nil {
+							if err := h.Wait(context.Background(), seq); err != nil {
+								b.Fatal(err)
+							}
+						}
+					})
+				}
+			}
+		}
+	}
+}
+
+// BenchmarkStart starts 1,000 observers over an index, and stops them.
+func BenchmarkStart(b *testing.B) {
+	s, _ := corpus(b, 100_000)
+	c := s.Collection("messages")
+	if err := c.Index("author"); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		var hs []*Handle
+		for i := range 1000 {
+			h, err := Start(c.Find(object{"author": fmt.Sprint("author", i)}), func(docBatch) {})
+			if err != nil {
+				b.Fatal(err)
+			}
+			hs = append(hs, h)
+		}
+		for _, h := range hs {
+			h.Stop()
+		}
+	}
+}
