@@ -21,7 +21,8 @@ type Field struct {
 // the last value counts. It panics on a value that is not an EJSON value; use
 // [From] for values that come from outside.
 func Make(fields ...Field) Doc {
-	var w writer
+	w := writers.Get().(*writer)
+	defer w.release()
 	f := w.open()
 	for _, field := range fields {
 		w.name(&f, field.Name)
@@ -32,7 +33,7 @@ func Make(fields ...Field) Doc {
 		w.tag(tag)
 	}
 	w.close(&f)
-	return Doc{freeze(w.buf)}
+	return Doc{string(w.buf)}
 }
 
 // IsZero reports whether d is the zero Doc: no document. An empty document that
@@ -95,13 +96,18 @@ type Name struct {
 // NameOf prepares a name. Dots have no meaning in it.
 func NameOf(field string) Name {
 	n := Name{s: field, want: hashName(field)}
+	var head uint64
+	switch k := len(field); {
+	case k >= 8:
+		head = le64(field, 0)
+	case k >= 4:
+		head = uint64(le32(field, 0)) | uint64(le32(field, k-4))<<(8*k-32)
+	case k > 0:
+		head = uint64(field[0]) | uint64(field[k/2])<<(8*(k/2)) | uint64(field[k-1])<<(8*k-8)
+	}
 	if len(field) < longName {
-		n.head = uint64(len(field))
-		n.mask = 0xff
-		for i := 0; i < len(field) && i < 7; i++ {
-			n.head |= uint64(field[i]) << (8*i + 8)
-			n.mask |= 0xff << (8*i + 8)
-		}
+		n.head = head<<8 | uint64(len(field))
+		n.mask = 1<<(8+8*min(len(field), 7)) - 1
 	}
 	return n
 }

@@ -228,21 +228,35 @@ func AppendString(dst []byte, s string) []byte {
 	}
 }
 
-// quotedString is quoted for a string.
-func quotedString(b string) (n int, high uint64) {
-	for len(b)-n >= 8 {
-		x := le64(b, n)
-		q, s := x^ones*'"', x^ones*'\\'
-		stop := ((q-ones)&^q | (s-ones)&^s | (x-ones*' ')&^x) & highs
-		if stop != 0 {
+// quotedString is quoted for a string, of which the end is known: what is left
+// of eight bytes is looked at once more together with what stands before it, and
+// a short string is put together of its ends.
+func quotedString(s string) (n int, high uint64) {
+	for len(s)-n >= 8 {
+		x := le64(s, n)
+		if stop := stops(x); stop != 0 {
 			k := bits.TrailingZeros64(stop)
 			return n + k/8, high | x&highs&(1<<k-1)
 		}
 		high |= x & highs
 		n += 8
 	}
-	for ; n < len(b); n++ {
-		c := b[n]
+	var x uint64
+	switch m := len(s); {
+	case n == m:
+		return n, high
+	case m >= 8:
+		x = le64(s, m-8)
+	case m >= 4:
+		x = uint64(le32(s, 0)) | uint64(le32(s, m-4))<<32
+	default:
+		x = uint64(s[0])*(ones&^0xffffff) | uint64(s[m/2])<<16 | uint64(s[0])<<8 | uint64(s[m-1])
+	}
+	if stops(x) == 0 {
+		return len(s), high | x&highs
+	}
+	for ; n < len(s); n++ {
+		c := s[n]
 		if c == '"' || c == '\\' || c < ' ' {
 			break
 		}

@@ -282,6 +282,7 @@ func BenchmarkFormatGC(b *testing.B) {
 	}
 	b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/float64(len(docs)), "heapB/doc")
 	runtime.KeepAlive(docs)
+	runtime.KeepAlive(texts)
 }
 
 func TestFormatsAgree(t *testing.T) {

@@ -68,12 +68,13 @@ func ValueOf(x any) (Value, error) {
 	case ID:
 		return x.Value(), nil
 	}
-	var w writer
+	w := writers.Get().(*writer)
+	defer w.release()
 	tag, err := w.any(x, 0)
 	if err != nil {
 		return Value{}, err
 	}
-	return view(freeze(w.buf), tag, 0, len(w.buf)), nil
+	return view(string(w.buf), tag, 0, len(w.buf)), nil
 }
 
 // any writes a Go value that lies in depth containers, and returns its tag.
@@ -176,7 +177,8 @@ func (w *writer) time(t time.Time) (uint32, error) {
 }
 
 func (w *writer) customFrom(c Custom, depth int) (uint32, error) {
-	var inner writer
+	inner := writers.Get().(*writer)
+	defer inner.release()
 	tag, err := inner.any(c.Value, depth+1)
 	if err != nil {
 		return 0, under(err, "$value")

@@ -40,16 +40,21 @@ const (
 	highs = 0x8080808080808080
 )
 
+// stops has a bit set for each of eight bytes that is a quote, a backslash or a
+// control character, in the manner of "find a zero byte" of Bit Twiddling Hacks.
+// Above the lowest set bit there may be others that mean nothing.
+func stops(x uint64) uint64 {
+	q, s := x^ones*'"', x^ones*'\\'
+	return ((q-ones)&^q | (s-ones)&^s | (x-ones*' ')&^x) & highs
+}
+
 // quoted finds the end of a run of characters that stand for themselves: the
 // first quote, backslash or control character of b, or its end. high has bits
-// set if the run is not ASCII. It looks at eight bytes at a time, in the manner
-// of "find a zero byte" of Bit Twiddling Hacks.
+// set if the run is not ASCII. It looks at eight bytes at a time.
 func quoted(b []byte) (n int, high uint64) {
 	for len(b)-n >= 8 {
 		x := binary.LittleEndian.Uint64(b[n:])
-		q, s := x^ones*'"', x^ones*'\\'
-		stop := ((q-ones)&^q | (s-ones)&^s | (x-ones*' ')&^x) & highs
-		if stop != 0 {
+		if stop := stops(x); stop != 0 {
 			k := bits.TrailingZeros64(stop)
 			return n + k/8, high | x&highs&(1<<k-1)
 		}

@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // writer makes runs. Everything that builds a document builds it here: the
@@ -25,6 +26,17 @@ type frame struct {
 // manyFields is the size from which duplicates are looked for once, by sorting,
 // and not name by name.
 const manyFields = 64
+
+// writers lends writers to what makes one document and keeps none.
+var writers = sync.Pool{New: func() any { return new(writer) }}
+
+// release gives w back, unless one huge document has made it huge.
+func (w *writer) release() {
+	if cap(w.buf) <= 1<<20 && cap(w.ents) <= 1<<16 {
+		w.reset()
+		writers.Put(w)
+	}
+}
 
 func (w *writer) reset() {
 	w.buf, w.ents = w.buf[:0], w.ents[:0]
@@ -191,11 +203,16 @@ func (w *writer) number(f float64) uint32 {
 }
 
 func appendName(b []byte, name string) []byte {
-	if len(name) < longName {
-		b = append(b, byte(len(name)))
-	} else {
-		b = append(b, longName)
-		b = binary.LittleEndian.AppendUint32(b, uint32(len(name)))
+	if len(name) >= longName {
+		b = binary.LittleEndian.AppendUint32(append(b, longName), uint32(len(name)))
+		return append(b, name...)
 	}
-	return append(b, name...)
+	at := len(b)
+	if cap(b)-at <= len(name) {
+		b = slices.Grow(b, len(name)+1)
+	}
+	b = b[:at+1+len(name)]
+	b[at] = byte(len(name))
+	copy(b[at+1:], name)
+	return b
 }
