@@ -1,4 +1,51 @@
 // Package store holds collections of documents in memory. One writer at a time
-// changes them inside a transaction; readers never wait, and each sees one
+// changes them inside a transaction; readers never wait for it, and each sees one
 // moment of the whole store.
+//
+// # What is promised
+//
+// A transaction ([Store.Update]) happens whole or not at all, and in one order
+// with all others, which [Seq] numbers. It reads its own writes; nobody else reads
+// them before it is committed. What Update has returned is in every [Snapshot]
+// taken afterwards. A snapshot never changes and never expires.
+//
+// Of a commit the [Journal] hears first, and may refuse it; then readers see it;
+// then the functions given to [Store.Tail] are told, in the order of Seq and
+// without gaps. What several writes of a transaction did to one document is one
+// [Change], and none if it is as it was.
+//
+// Documents have a place in the order of insertion, their slot. Results that are
+// not sorted come in that order, whether by scan or by index, and also after
+// [Store.Load]; an update keeps the place, and so does a document that is removed
+// and put back in one transaction. Sorted results break ties by _id.
+//
+// # Who waits for what
+//
+// A write waits for the writes before it: for their functions, and for the
+// functions of Tail. Adding an index waits likewise and makes later writes wait.
+//
+// A read waits for no function of a user, no disk and no network. It takes no lock
+// where the last snapshot is still good. The first read after a commit makes a new
+// one, behind a mutex that is held by others for at most: making a snapshot (which
+// copies a pointer for each collection and a few words for each that changed, and
+// for each of its indexes), adding a collection or putting an index in place
+// (likewise), or applying a commit of fewer than 64 changes. Larger commits publish
+// the moment before them first, so that reads go on with that one, lock-free, for
+// as long as it takes.
+//
+// Update, Tail, Claim, Index and Close, and what is built on them, must not be
+// called from a function that Update or Tail runs on the same store; where that
+// would deadlock, it panics and says so.
+//
+// # Memory
+//
+// A document costs its own bytes, about 32 for its place and id and, for each
+// index, some 12 to 25 (a number and what distinguishes its key). Snapshots share all that
+// they have in common; a snapshot that is kept keeps alive what was replaced since.
+// Nothing grows with the number of commits, nor with that of documents that came
+// and went.
+//
+// A document's bytes, and an id taken from it, are shared by everybody and
+// immutable. Names of collections that begin with "sync." are reserved for package
+// sync; the store treats them as all others.
 package store

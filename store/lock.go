@@ -7,7 +7,7 @@ import (
 )
 
 // lock takes the writer's lock. A goroutine that holds it already, because it is
-// within a function that update or Tail runs, gets a panic that says so, where it
+// within a function given to Update or Tail, gets a panic that says so, where it
 // would wait for itself for ever. Nothing is spent on this unless the lock is
 // taken.
 func (s *Store) lock() {
@@ -20,16 +20,21 @@ func (s *Store) lock() {
 	s.mu.Lock()
 }
 
-// within reports whether this goroutine's stack has a call of update on s. Go
+// within reports whether this goroutine's stack has a call of transact on s. Go
 // does not tell a program which goroutine it is in, but a traceback names the
 // receiver of each call.
 func (s *Store) within() bool {
-	frame := fmt.Appendf(nil, "store.(*Store).update(%p,", s)
+	frame := fmt.Appendf(nil, "store.(*Store).transact(%p", s)
 	buf := make([]byte, 16<<10)
 	for {
 		n := runtime.Stack(buf, false)
 		if n < len(buf) || len(buf) >= 1<<20 {
-			return bytes.Contains(buf[:n], frame)
+			_, args, found := bytes.Cut(buf[:n], frame)
+			// "?" marks an argument that may have changed since; a receiver does not.
+			for found && !bytes.HasPrefix(args, []byte(",")) && !bytes.HasPrefix(args, []byte("?")) {
+				_, args, found = bytes.Cut(args, frame)
+			}
+			return found
 		}
 		buf = make([]byte, 4*len(buf))
 	}

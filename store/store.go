@@ -110,9 +110,6 @@ func (s *Store) Close() error {
 	return nil
 }
 
-// update must not be inlined: lock looks for it in the goroutine's stack.
-//
-//go:noinline
 func (s *Store) update(owner any, fn func(*Tx) error) (Seq, error) {
 	s.lock()
 	// The lock is given back also when fn panics or leaves by runtime.Goexit.
@@ -122,6 +119,14 @@ func (s *Store) update(owner any, fn func(*Tx) error) (Seq, error) {
 	}
 	tx := &Tx{s: s, owner: owner}
 	defer tx.end()
+	return s.transact(tx, fn)
+}
+
+// transact runs fn, commits, and tells. It must not be inlined: lock looks for it
+// in the goroutine's stack.
+//
+//go:noinline
+func (s *Store) transact(tx *Tx, fn func(*Tx) error) (Seq, error) {
 	if err := fn(tx); err != nil {
 		return 0, err
 	}

@@ -135,13 +135,19 @@ func TestClaim(t *testing.T) {
 		"ReplaceOne": func() error { _, err := c.ReplaceOne("x", account("x", 2)); return err },
 		"DeleteOne":  func() error { _, err := c.DeleteOne("x"); return err },
 		"DeleteMany": func() error { _, err := c.DeleteMany(nil); return err },
-		"Tx.Put":     func() error { _, err := s.Update(func(tx *Tx) error { return tx.Put("a", account("x", 1)) }); return err },
+		"Tx.Put": func() error {
+			_, err := s.Update(func(tx *Tx) error { return tx.Put("a", account("x", 1)) })
+			return err
+		},
 		"Tx.Delete": func() error {
 			_, err := s.Update(func(tx *Tx) error { tx.Delete("a", ejson.StringID("x")); return nil })
 			return err
 		},
-		"Tx.Clear":      func() error { _, err := s.Update(func(tx *Tx) error { tx.Clear("a"); return nil }); return err },
-		"another owner": func() error { _, err := s.UpdateAs(1, func(tx *Tx) error { return tx.Put("a", account("x", 1)) }); return err },
+		"Tx.Clear": func() error { _, err := s.Update(func(tx *Tx) error { tx.Clear("a"); return nil }); return err },
+		"another owner": func() error {
+			_, err := s.UpdateAs(1, func(tx *Tx) error { return tx.Put("a", account("x", 1)) })
+			return err
+		},
 	} {
 		err := do()
 		if !errors.Is(err, ErrReplicated) || !strings.Contains(err.Error(), `"a"`) || !strings.Contains(err.Error(), "stub") {
@@ -180,6 +186,7 @@ func TestNestedWritesPanic(t *testing.T) {
 		"Insert": func() { c.InsertOne(account("x", 1)) },
 		"Tail":   func() { s.Tail("a", func(*Commit) {}) },
 		"Index":  func() { c.Index("n") },
+		"Load":   func() { s.Load(1, func(func(Record, error) bool) {}) },
 		"Close":  func() { s.Close() },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -194,6 +201,13 @@ func TestNestedWritesPanic(t *testing.T) {
 			})
 		})
 	}
+	_, stop := s.Tail("a", func(*Commit) {
+		wantPanic(t, "Tail function", func() { c.DeleteOne("x") })
+	})
+	if _, err := c.InsertOne(account("x", 1)); err != nil {
+		t.Fatal(err)
+	}
+	stop()
 	// A store inside another is no fault, also where it must be waited for.
 	inside := make(chan struct{})
 	var wg sync.WaitGroup
@@ -209,7 +223,7 @@ func TestNestedWritesPanic(t *testing.T) {
 		return err
 	})
 	wg.Wait()
-	if s.Snapshot().Len("a") != 1 {
+	if s.Snapshot().Len("a") != 2 {
 		t.Error("the write inside another store's is lost")
 	}
 }

@@ -1,0 +1,405 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/replicad/replicad/ddp/ejson"
+	"github.com/replicad/replicad/query"
+)
+
+type todo struct {
+	ID   string   `bson:"_id,omitempty"`
+	Text string   `bson:"text"`
+	Done bool     `bson:"done"`
+	Tags []string `bson:"tags,omitempty"`
+}
+
+type m = map[string]any
+
+func TestVerbs(t *testing.T) {
+	s := New(Options{})
+	c := Of[todo](s, "todos")
+	if c.Name() != "todos" || c.Store() != s {
+		t.Error("a collection forgot where it is from")
+	}
+	id, err := c.InsertOne(todo{Text: "milk"})
+	if err != nil || len(id.String()) != idLength {
+		t.Fatal(id, err)
+	}
+	ids, err := c.InsertMany([]todo{{ID: "t2", Text: "bread", Tags: []string{"food"}}, {ID: "t3", Text: "soap"}})
+	if err != nil || len(ids) != 2 || ids[0] != ejson.StringID("t2") {
+		t.Fatal(ids, err)
+	}
+	if got, err := c.FindOne(id); err != nil || got.Text != "milk" || got.ID != id.String() {
+		t.Error(got, err)
+	}
+	if got, err := c.FindOne(m{"text": "bread"}); err != nil || got.ID != "t2" || len(got.Tags) != 1 {
+		t.Error(got, err)
+	}
+	if got, err := c.FindID(ejson.StringID("t3")); err != nil || got.Text != "soap" {
+		t.Error(got, err)
+	}
+	if changed, err := c.UpdateOne(m{"done": false}, m{"$set": m{"done": true}}); !changed || err != nil {
+		t.Error(changed, err)
+	}
+	if changed, err := c.UpdateOne(id, m{"$set": m{"done": true}}); changed || err != nil {
+		t.Error("an update that changes nothing:", changed, err)
+	}
+	if n, err := c.UpdateMany(m{"done": false}, m{"$set": m{"done": true}}); n != 2 || err != nil {
+		t.Error(n, err)
+	}
+	if n, err := c.UpdateMany(nil, m{"$set": m{"done": true}}); n != 0 || err != nil {
+		t.Error(n, err)
+	}
+	if n, err := c.Find(m{"done": true}).Count(); n != 3 || err != nil {
+		t.Error(n, err)
+	}
+	if changed, err := c.ReplaceOne("t2", todo{Text: "butter"}); !changed || err != nil {
+		t.Error(changed, err)
+	}
+	if got, err := c.FindOne("t2"); err != nil || got.Text != "butter" || got.Done || got.Tags != nil {
+		t.Error(got, err)
+	}
+	if changed, err := c.ReplaceOne("t2", todo{ID: "t2", Text: "butter"}); changed || err != nil {
+		t.Error("a replacement by itself:", changed, err)
+	}
+	id, inserted, err := c.UpsertOne(m{"text": "salt"}, m{"$set": m{"done": true}, "$setOnInsert": m{"tags": []any{"new"}}})
+	if !inserted || err != nil {
+		t.Error(id, inserted, err)
+	}
+	if got, err := c.FindOne(id); err != nil || got.Text != "salt" || !got.Done || len(got.Tags) != 1 {
+		t.Error(got, err)
+	}
+	again, inserted, err := c.UpsertOne(m{"text": "salt"}, m{"$set": m{"done": false}})
+	if again != id || inserted || err != nil {
+		t.Error(again, inserted, err)
+	}
+	if id, inserted, err := c.UpsertOne("t9", m{"$set": m{"text": "tea"}}); id != ejson.StringID("t9") || !inserted || err != nil {
+		t.Error(id, inserted, err)
+	}
+	if deleted, err := c.DeleteOne(m{"text": "tea"}); !deleted || err != nil {
+		t.Error(deleted, err)
+	}
+	if deleted, err := c.DeleteOne("t9"); deleted || err != nil {
+		t.Error(deleted, err)
+	}
+	if n, err := c.DeleteMany(m{"_id": m{"$in": []any{"t2", "t3", "t4"}}}); n != 2 || err != nil {
+		t.Error(n, err)
+	}
+	if n, err := c.DeleteMany(m{}); n != 2 || err != nil {
+		t.Error(n, err)
+	}
+	if s.Snapshot().Len("todos") != 0 {
+		t.Error("something is left")
+	}
+}
+
+func TestErrors(t *testing.T) {
+	s, c := bank(t)
+	typed := Of[todo](s, "accounts")
+	var syntax *query.SyntaxError
+	var update *query.UpdateError
+	seq := s.Snapshot().Seq()
+	for _, tt := range []struct {
+		name string
+		do   func() error
+		is   func(error) bool
+		text string
+	}{
+		{"duplicate", func() error { _, err := c.InsertOne(account("a", 1)); return err },
+			func(err error) bool { return errors.Is(err, ErrDuplicateID) }, `duplicate _id a in "accounts"`},
+		{"duplicate among many", func() error {
+			_, err := c.InsertMany([]ejson.Doc{account("c", 1), account("d", 1), account("c", 1)})
+			return err
+		}, func(err error) bool { return errors.Is(err, ErrDuplicateID) }, `_id c in "accounts"`},
+		{"id of no kind", func() error {
+			_, err := c.InsertOne(ejson.Make(ejson.Field{Name: "_id", Value: ejson.ArrayOf()}))
+			return err
+		}, func(err error) bool { return errors.Is(err, ErrNoID) }, `"accounts"`},
+		{"put without id", func() error {
+			_, err := s.Update(func(tx *Tx) error { return tx.Put("accounts", ejson.Make()) })
+			return err
+		}, func(err error) bool { return errors.Is(err, ErrNoID) }, ""},
+		{"put of nothing", func() error {
+			_, err := s.Update(func(tx *Tx) error { return tx.Put("accounts", ejson.Doc{}) })
+			return err
+		}, func(err error) bool { return errors.Is(err, ErrNoID) }, ""},
+		{"not found", func() error { _, err := c.FindOne("z"); return err },
+			func(err error) bool { return errors.Is(err, ErrNotFound) }, ""},
+		{"not found by selector", func() error { _, err := c.FindOne(m{"balance": 17}); return err },
+			func(err error) bool { return errors.Is(err, ErrNotFound) }, ""},
+		{"not found in no collection", func() error { _, err := s.Collection("nowhere").FindOne("z"); return err },
+			func(err error) bool { return errors.Is(err, ErrNotFound) }, ""},
+		{"update of nothing", func() error { _, err := c.UpdateOne("z", m{"$set": m{"n": 1}}); return err },
+			func(err error) bool { return errors.Is(err, ErrNotFound) }, ""},
+		{"replacement of nothing", func() error { _, err := c.ReplaceOne("z", account("z", 1)); return err },
+			func(err error) bool { return errors.Is(err, ErrNotFound) }, ""},
+		{"replacement by another", func() error { _, err := c.ReplaceOne("a", account("b", 1)); return err },
+			func(err error) bool { return errors.Is(err, ErrImmutableID) }, `"accounts"`},
+		{"selector", func() error { _, err := c.FindOne(m{"a": m{"$foo": 1}}); return err },
+			func(err error) bool { return errors.As(err, &syntax) }, "$foo"},
+		{"selector of an update", func() error { _, err := c.UpdateMany(m{"a": m{"$foo": 1}}, m{"$set": m{"n": 1}}); return err },
+			func(err error) bool { return errors.As(err, &syntax) }, "$foo"},
+		{"selector of a removal", func() error { _, err := c.DeleteMany(m{"a": m{"$foo": 1}}); return err },
+			func(err error) bool { return errors.As(err, &syntax) }, "$foo"},
+		{"modifier", func() error { _, err := c.UpdateOne("a", m{"$foo": m{"a": 1}}); return err },
+			func(err error) bool { return errors.As(err, &syntax) }, "$foo"},
+		{"modifier of a document", func() error {
+			_, err := c.UpdateMany(nil, m{"$push": m{"balance": 1}})
+			return err
+		}, func(err error) bool { return errors.As(err, &update) }, "balance"},
+		{"sort", func() error { _, err := c.Find(nil).Sort("").All(); return err },
+			func(err error) bool { return errors.As(err, &syntax) }, ""},
+		{"fields", func() error { _, err := c.Find(nil).Fields("a", "-b").Count(); return err },
+			func(err error) bool { return errors.As(err, &syntax) }, ""},
+		{"index", func() error { return c.Index() },
+			func(err error) bool { return errors.As(err, &syntax) }, ""},
+		{"no index", func() error { return c.DropIndex("nothing") },
+			func(err error) bool { return errors.Is(err, ErrNoIndex) }, `"nothing" on "accounts"`},
+		{"no index in no collection", func() error { return s.Collection("nowhere").DropIndex("nothing") },
+			func(err error) bool { return errors.Is(err, ErrNoIndex) }, ""},
+		{"decoding", func() error {
+			_, err := Of[struct {
+				Balance string `bson:"balance"`
+			}](s, "accounts").Find(nil).All()
+			return err
+		}, func(err error) bool { return err != nil }, "balance"},
+		{"encoding", func() error {
+			_, err := Of[map[string]any](s, "accounts").InsertOne(m{"ch": make(chan int)})
+			return err
+		}, func(err error) bool { return err != nil }, "ch"},
+		{"empty query", func() error { _, err := Query[todo]{}.All(); return err },
+			func(err error) bool { return err != nil }, "Find"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if err := tt.do(); err == nil || !tt.is(err) || !strings.Contains(err.Error(), tt.text) {
+				t.Errorf("error %v", err)
+			}
+		})
+	}
+	if s.Snapshot().Seq() != seq || s.Snapshot().Len("accounts") != 2 {
+		t.Error("an error left something behind")
+	}
+	if _, err := typed.FindOne("z"); !errors.Is(err, ErrNotFound) {
+		t.Error(err)
+	}
+}
+
+func TestIDsAreMade(t *testing.T) {
+	seen := map[string]bool{}
+	source := new(idSource)
+	for range 2000 {
+		id := source.next()
+		if len(id) != idLength || strings.Trim(id, idLetters) != "" || seen[id] {
+			t.Fatalf("id %q", id)
+		}
+		seen[id] = true
+	}
+	n := 0
+	s := New(Options{NewID: func() string { n++; return fmt.Sprint("made", n) }})
+	c := s.Collection("a")
+	for i, d := range []ejson.Doc{
+		ejson.Make(ejson.Field{Name: "n", Value: 1}),
+		ejson.Make(ejson.Field{Name: "n", Value: 1}, ejson.Field{Name: "_id", Value: nil}),
+		ejson.Make(ejson.Field{Name: "_id", Value: ""}, ejson.Field{Name: "n", Value: 1}),
+		{},
+	} {
+		id, err := c.InsertOne(d)
+		if err != nil || id.String() != fmt.Sprint("made", i+1) {
+			t.Error(id, err)
+		}
+		got, err := c.FindOne(id)
+		if name, _ := got.At(0); err != nil || name != "_id" || got.Len() != max(1, d.WithoutID().Len()+1) {
+			t.Errorf("%v inserted as %v, %v", d, got, err)
+		}
+	}
+}
+
+// TestOrderOfInsertion holds unsorted results to the order of insertion, by scan
+// and by index, after updates, removals and a reload.
+func TestOrderOfInsertion(t *testing.T) {
+	s := New(Options{})
+	c := s.Collection("a")
+	r := rand.New(rand.NewPCG(1, 2))
+	var want []string
+	for i := range 500 {
+		id := fmt.Sprint("d", r.Uint32())
+		want = append(want, id)
+		if _, err := c.InsertOne(ejson.Make(ejson.Field{Name: "_id", Value: id}, ejson.Field{Name: "k", Value: i % 3})); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := c.Index("k", "_id"); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 200 {
+		if _, err := c.UpdateOne(want[i*7%500], m{"$set": m{"k": i % 4, "long": strings.Repeat("x", i)}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// Put back in one transaction keeps the place, in two it goes to the end.
+	s.Update(func(tx *Tx) error {
+		d, _ := tx.Get("a", ejson.StringID(want[5]))
+		tx.Delete("a", d.ID())
+		return tx.Put("a", d.With("back", true))
+	})
+	d, _ := s.Snapshot().Get("a", ejson.StringID(want[6]))
+	c.DeleteOne(want[6])
+	c.InsertOne(d)
+	want = append(append(want[:6:6], want[7:]...), want[6])
+
+	check := func(s *Store) {
+		t.Helper()
+		c := s.Collection("a")
+		for _, sel := range []any{nil, m{"k": m{"$gte": 0}}, m{"k": m{"$in": []any{3, 1, 0, 2}}}} {
+			docs, err := c.Find(sel).All()
+			if err != nil || len(docs) != len(want) {
+				t.Fatal(len(docs), err)
+			}
+			for i, d := range docs {
+				if d.ID().String() != want[i] {
+					plan, _ := c.Find(sel).Explain()
+					t.Fatalf("%v by %v: place %d has %v, want %v", sel, plan, i, d.ID(), want[i])
+				}
+			}
+		}
+		if d, err := c.FindOne(m{"k": m{"$gte": 0}}); err != nil || d.ID().String() != want[0] {
+			t.Errorf("first is %v, want %v", d.ID(), want[0])
+		}
+	}
+	check(s)
+
+	again := New(Options{})
+	if err := again.Collection("a").Index("k"); err != nil { // an index from before the load
+		t.Fatal(err)
+	}
+	if err := again.Load(s.Snapshot().Seq(), records(s, "a")); err != nil {
+		t.Fatal(err)
+	}
+	check(again)
+}
+
+func TestExplain(t *testing.T) {
+	s := New(Options{})
+	c := s.Collection("messages")
+	withIndexes(t, c)
+	if _, err := c.InsertMany(dataSet(3000, 3)); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		q      Query[ejson.Doc]
+		access query.Access
+		index  string
+		sorted bool
+		filter bool
+	}{
+		{c.Find(nil), query.ByScan, "", true, false},
+		{c.Find("x"), query.ByID, "", true, false},
+		{c.Find(m{"author": "author0007"}), query.ByIndex, "author", true, false},
+		{c.Find(m{"author": "author0007", "flag": true}), query.ByIndex, "author", true, true},
+		{c.Find(m{"room": "room07"}).Sort("-ts").Limit(20), query.ByIndex, "room,ts", true, false},
+		{c.Find(m{"room": "room07"}).Sort("-score").Limit(20), query.ByIndex, "room,ts", false, false},
+		{c.Find(m{"flag": true}), query.ByScan, "", true, true},
+	} {
+		p, err := tt.q.Explain()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.Access != tt.access || p.Index != tt.index || p.Filter != tt.filter || tt.q.sort != nil && p.Sorted != tt.sorted {
+			t.Errorf("%v sort %v: %v (%+v)", tt.q.selector, tt.q.sort, p, p)
+		}
+		if p.String() == "" || tt.index != "" && !strings.Contains(p.String(), tt.index) {
+			t.Errorf("a plan prints as %q", p.String())
+		}
+	}
+	if got := c.Indexes(); len(got) != 2 || got[0].Name != "author" || got[1].Size != 3000 || got[0].Distinct < 800 {
+		t.Errorf("indexes %+v", got)
+	}
+	if p, err := s.Collection("nowhere").Find(m{"a": 1}).Explain(); err != nil || p.Access != query.ByScan {
+		t.Errorf("%v %v", p, err)
+	}
+}
+
+// TestPlansAreRenewed uses one Query while what its plan was made for changes.
+func TestPlansAreRenewed(t *testing.T) {
+	s := New(Options{})
+	c := s.Collection("a")
+	q := c.Find(m{"k": 3}).Sort("-k", "c")
+	want := func(access query.Access, n int) {
+		t.Helper()
+		p, err := q.Explain()
+		docs, err2 := q.All()
+		if err != nil || err2 != nil || p.Access != access || len(docs) != n {
+			t.Fatalf("%v: %d documents, want %d (%v, %v)", p, len(docs), n, err, err2)
+		}
+		if got, err := q.Count(); got != n || err != nil {
+			t.Fatalf("count %d, want %d", got, n)
+		}
+	}
+	want(query.ByScan, 0)
+	var docs []ejson.Doc
+	for i := range 400 {
+		docs = append(docs, ejson.Make(ejson.Field{Name: "k", Value: i % 20}, ejson.Field{Name: "c", Value: i}))
+	}
+	if _, err := c.InsertMany(docs); err != nil {
+		t.Fatal(err)
+	}
+	want(query.ByScan, 20)
+	old := s.Snapshot()
+	if err := c.Index("k"); err != nil {
+		t.Fatal(err)
+	}
+	want(query.ByIndex, 20)
+	if p, err := q.At(old).Explain(); err != nil || p.Access != query.ByScan {
+		t.Fatalf("an old snapshot has the new index: %v", p)
+	}
+	// The index becomes one of several keys a document while the plan is kept.
+	if _, err := c.InsertOne(ejson.Make(ejson.Field{Name: "k", Value: ejson.MakeArray(3, 3, 4)})); err != nil {
+		t.Fatal(err)
+	}
+	want(query.ByIndex, 21)
+	if err := c.DropIndex("k"); err != nil {
+		t.Fatal(err)
+	}
+	want(query.ByScan, 21)
+}
+
+func TestQueryIsImmutable(t *testing.T) {
+	_, c := bank(t)
+	q := c.Find(nil)
+	sorted, limited := q.Sort("balance"), q.Limit(1)
+	if docs, _ := sorted.All(); len(docs) != 2 || docs[0].ID().String() != "b" {
+		t.Errorf("sorted %v", docs)
+	}
+	if docs, _ := limited.All(); len(docs) != 1 || docs[0].ID().String() != "a" {
+		t.Errorf("limited %v", docs)
+	}
+	if docs, _ := q.SortSpec(m{"balance": 1}).Skip(1).Fields("balance").All(); len(docs) != 1 || docs[0] != account("a", 100) {
+		t.Errorf("spec %v", docs)
+	}
+	if docs, _ := q.FieldsSpec(m{"balance": 0}).All(); len(docs) != 2 || docs[0].Len() != 1 {
+		t.Errorf("fields %v", docs)
+	}
+	if d, err := sorted.One(); err != nil || d.ID().String() != "b" {
+		t.Errorf("one %v %v", d, err)
+	}
+	sp, err := sorted.Limit(1).Spec()
+	if err != nil || sp.Collection != "accounts" || sp.Sorter == nil || sp.Limit != 1 {
+		t.Fatalf("spec %+v %v", sp, err)
+	}
+	for slot, d := range sp.Run(c.Store().Snapshot()) {
+		if slot != 1 || d != account("b", 0) {
+			t.Errorf("slot %d: %v", slot, d)
+		}
+	}
+	for d, err := range q.Each() {
+		if err != nil || d.ID().String() != "a" {
+			t.Error(d, err)
+		}
+		break
+	}
+}
