@@ -57,13 +57,17 @@ func BenchmarkAppend(b *testing.B) {
 	run := func(b *testing.B, opts Options, batch, base int, next func(i int) (slot uint64)) {
 		db := mustOpen(b, tempFile(b), opts)
 		defer db.Close()
-		seq := store.Seq(0)
+		seq, updating := store.Seq(0), false
 		commit := func(n int, slot func(i int) uint64) {
 			for i := 0; i < n; {
 				seq++
 				c := &store.Commit{Seq: seq, Changes: make([]store.Change, min(batch, n-i))}
 				for j := range c.Changes {
-					c.Changes[j] = store.Change{Collection: "todos", Slot: slot(i), After: docs[i%len(docs)]}
+					ch := store.Change{Collection: "todos", Slot: slot(i), After: docs[i%len(docs)]}
+					if updating {
+						ch.Before = docs[0]
+					}
+					c.Changes[j] = ch
 					i++
 				}
 				if err := db.Append(c); err != nil {
@@ -73,6 +77,7 @@ func BenchmarkAppend(b *testing.B) {
 			mustFlush(b, db, seq)
 		}
 		commit(base, func(i int) uint64 { return uint64(i) + 1 })
+		updating = base > 0
 		before, io := db.Stats(), written()
 		b.ReportAllocs()
 		b.ResetTimer()

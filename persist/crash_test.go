@@ -77,12 +77,12 @@ func startChild(t *testing.T, args ...any) (*exec.Cmd, *bufio.Scanner) {
 func TestKilled(t *testing.T) {
 	seed := randomSeed(t)
 	r := rand.New(rand.NewPCG(seed, 1))
-	const kills = 60
+	const kills, fresh = 60, 10
 	var path string
 	var acknowledged store.Seq
 	var tw *twin
 	for i := range kills {
-		if i%20 == 0 { // begin anew, so that making the file is hit as well
+		if i%fresh == 0 { // begin anew, so that making the file is hit as well
 			path = tempFile(t)
 			acknowledged = 0
 			tw = newTwin(seed + uint64(i))
@@ -91,7 +91,7 @@ func TestKilled(t *testing.T) {
 		// Killed at some moment after some acknowledgement; or at some moment
 		// after its start, which may be before the file is there.
 		timer := time.AfterFunc(time.Duration(r.IntN(20_000))*time.Microsecond, func() { cmd.Process.Kill() })
-		if after := r.IntN(6); i%20 > 0 && after > 0 {
+		if after := r.IntN(6); i%fresh > 0 && after > 0 {
 			timer.Stop()
 			for range after {
 				if lines.Scan() {

@@ -43,7 +43,7 @@ func TestFlippedBits(t *testing.T) {
 	tw, good := sample(t, seed)
 	path := tempFile(t)
 	refused, older, same := 0, 0, 0
-	for i := range 300 {
+	for i := range 250 {
 		bad := append([]byte(nil), good...)
 		for range 1 + r.IntN(3) {
 			at := r.IntN(len(bad))
@@ -100,7 +100,7 @@ func tryFile(t *testing.T, tw *twin, path string) (seq store.Seq, err error) {
 	now := tw.at(db.Seq())
 	now.check(t, db)
 	seq = db.Seq()
-	now.append(t, db, 10)
+	now.append(t, db, 4)
 	if err := db.Close(); err != nil {
 		t.Fatalf("written to: %v", err)
 	}

@@ -24,6 +24,14 @@ func (db *DB) Records() iter.Seq2[store.Record, error] {
 	return records(db.path, db.bolt)
 }
 
+// batchSize is how many records are handed over at once. Several batches may be
+// on their way: the file is read and verified on one core while the other puts
+// documents into a store.
+const (
+	batchSize = 256
+	batches   = 4
+)
+
 func records(path string, bolt *bbolt.DB) iter.Seq2[store.Record, error] {
 	return func(yield func(store.Record, error) bool) {
 		var tx *bbolt.Tx
@@ -31,18 +39,62 @@ func records(path string, bolt *bbolt.DB) iter.Seq2[store.Record, error] {
 			tx, err = bolt.Begin(false)
 			return err
 		})
-		if err != nil {
-			yield(store.Record{}, within("read", path, err))
-			return
+		if err == nil {
+			err = hand(tx, func(r store.Record) bool { return yield(r, nil) })
 		}
-		err = func() error {
-			defer guard(tx.Rollback)
-			return load(tx, func(r store.Record) bool { return yield(r, nil) })
-		}()
 		if err != nil && err != errStopped { // by now the DB can be closed
 			yield(store.Record{}, within("read", path, err))
 		}
 	}
+}
+
+// hand loads in a goroutine of its own, which has ended when hand returns, and
+// so has tx.
+func hand(tx *bbolt.Tx, yield func(store.Record) bool) error {
+	ready := make(chan []store.Record, batches)
+	used := make(chan []store.Record, batches+2) // never full: there are no more batches
+	stop := make(chan struct{})
+	var err error // valid when ready is closed
+	go func() {
+		defer close(ready)
+		defer guard(tx.Rollback)
+		batch := make([]store.Record, 0, batchSize)
+		send := func() bool {
+			select {
+			case ready <- batch:
+			case <-stop:
+				return false
+			}
+			select {
+			case batch = <-used:
+			default:
+				batch = make([]store.Record, 0, batchSize)
+			}
+			return true
+		}
+		err = load(tx, func(r store.Record) bool {
+			batch = append(batch, r)
+			return len(batch) < batchSize || send()
+		})
+		if err == nil && len(batch) > 0 && !send() {
+			err = errStopped
+		}
+	}()
+	defer func() { // also if yield panics
+		close(stop)
+		for range ready {
+		}
+	}()
+	for batch := range ready {
+		for _, r := range batch {
+			if !yield(r) {
+				return errStopped
+			}
+		}
+		clear(batch)
+		used <- batch[:0]
+	}
+	return err
 }
 
 var errStopped = damage("stopped by the reader")

@@ -18,8 +18,9 @@ const (
 	segmentChanges = 4096
 	segmentBytes   = 2 << 20
 
-	// queueLimit is how many changes may wait before they are merged into the
-	// latest version of each document. Below it merging costs more than it saves.
+	// queueLimit is how many changes that merging may save wait before all are
+	// merged into the latest version of each document. It is a second or so of
+	// work for a disk that keeps up: only one that fails comes to it.
 	queueLimit = 1 << 18
 )
 
@@ -44,6 +45,7 @@ type segment struct {
 	groups []*group
 	byName map[string]*group
 	n      int
+	spent  int // of them, as in queue
 	bytes  int
 }
 
@@ -97,11 +99,14 @@ func (g *group) settle() {
 
 // queue is what waits for the disk.
 //
-// Invariant: n <= limit after add, and limit <= 2*m + queueLimit, where m is the
-// number of documents in the store and in the file together.
+// Invariant: n-spent is at most the number of documents in the store, or in the
+// file if that has more; and spent <= limit after add, which is at most that
+// number again and queueLimit. So a long row of inserts is not merged, which
+// would save nothing and make one huge transaction of it; updates are.
 type queue struct {
 	segments []*segment // oldest first
 	n        int        // changes in them
+	spent    int        // of them, updates once and removals twice
 	limit    int
 	last     store.Seq         // of the last commit that was added
 	written  map[string]uint64 // highest slot by collection that may be in the file
@@ -119,6 +124,7 @@ func (q *queue) add(c *store.Commit) (wake bool) {
 		wake = true
 	}
 	due := s.n >= segmentDue
+	spent := 0
 	var g *group
 	for i := range c.Changes {
 		ch := &c.Changes[i]
@@ -127,11 +133,17 @@ func (q *queue) add(c *store.Commit) (wake bool) {
 		}
 		g.add(ch.Slot, ch.After)
 		s.bytes += len(ch.After.Raw())
+		switch {
+		case ch.After.IsZero():
+			spent += 2
+		case !ch.Before.IsZero():
+			spent++
+		}
 	}
-	s.n += len(c.Changes)
-	q.n += len(c.Changes)
+	s.n, s.spent = s.n+len(c.Changes), s.spent+spent
+	q.n, q.spent = q.n+len(c.Changes), q.spent+spent
 	s.last, q.last = c.Seq, c.Seq
-	if q.n > q.limit {
+	if q.spent > q.limit {
 		q.merge()
 	}
 	return wake || (!due && s.n >= segmentDue)
@@ -162,7 +174,7 @@ func (q *queue) merge() {
 			}
 		}
 	}
-	all.n, all.bytes = 0, 0
+	all.n, all.spent, all.bytes = 0, 0, 0
 	for _, g := range all.groups {
 		g.settle()
 		written := q.written[g.collection]
@@ -177,8 +189,8 @@ func (q *queue) merge() {
 	}
 	clear(q.segments[1:])
 	q.segments = q.segments[:1]
-	q.n = all.n
-	q.limit = 2*all.n + queueLimit
+	q.n, q.spent = all.n, 0
+	q.limit = max(all.n, queueLimit)
 }
 
 // take removes the oldest segment, to be written. From here on the file may
@@ -187,6 +199,7 @@ func (q *queue) take() *segment {
 	s := q.segments[0]
 	q.segments = slices.Delete(q.segments, 0, 1)
 	q.n -= s.n
+	q.spent -= s.spent
 	for _, g := range s.groups {
 		q.written[g.collection] = max(q.written[g.collection], g.top)
 	}
@@ -201,6 +214,7 @@ func (q *queue) putBack(s *segment) {
 		s.n += len(g.changes)
 	}
 	q.n += s.n
+	q.spent += s.spent
 }
 
 // recycle keeps the memory of a segment that has been written, for the next.
@@ -212,6 +226,6 @@ func (q *queue) recycle(s *segment) {
 		clear(g.changes)
 		g.changes, g.top, g.sorted = g.changes[:0], 0, true
 	}
-	s.n, s.bytes = 0, 0
+	s.n, s.spent, s.bytes = 0, 0, 0
 	q.spare = s
 }

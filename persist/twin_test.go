@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -111,8 +112,19 @@ func makeDoc(r *rand.Rand, id int) ejson.Doc {
 	return doc
 }
 
+func (t *twin) clone() *twin {
+	u := &twin{seed: t.seed, seq: t.seq}
+	for _, c := range t.colls {
+		u.colls = append(u.colls, &twinCollection{c.name, c.top, slices.Clone(c.slots), maps.Clone(c.docs)})
+	}
+	return u
+}
+
 // at makes the state of the same seed at another Seq.
 func (t *twin) at(seq store.Seq) *twin {
+	if t.seq == seq {
+		return t.clone()
+	}
 	u := newTwin(t.seed)
 	for u.seq < seq {
 		u.next()

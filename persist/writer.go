@@ -154,6 +154,9 @@ func (db *DB) wrote(s *segment, err error) {
 		db.stats.Records++
 		db.stats.Changes += int64(s.n)
 		db.durable = s.last
+		if db.failure != nil && !db.w.foldOff {
+			db.foldErr, db.w.foldAt = nil, time.Time{} // there may be room for it too
+		}
 		db.failure, db.retryAt, db.backoff = nil, time.Time{}, 0
 		db.queue.recycle(s)
 		db.answer(nil)
