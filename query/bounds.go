@@ -39,6 +39,7 @@ type column struct {
 type encoder struct {
 	desc     bool
 	multikey bool // a document may have several keys
+	position bool // a name of the path is a number
 	path     string
 }
 
@@ -194,10 +195,10 @@ func (e encoder) rangeOf(o order, v ejson.Value) column {
 	return column{spans: []span{e.toEnd(o, v)}, exact: exactKind(v.Kind()), guess: guessRange}
 }
 
-// exactKind reports whether keys tell values of a kind from all others.
-func exactKind(k ejson.Kind) bool {
-	return k != ejson.Number && k != ejson.CustomKind && k != ejson.Object
-}
+// exactKind reports whether what is equal to a value of a kind, or in order with
+// it, is just what lies in the spans made of it: a decimal may be a number, or
+// a value of a custom type.
+func exactKind(k ejson.Kind) bool { return k != ejson.CustomKind && k != ejson.DecimalKind }
 
 // ofPattern returns the strings with the pattern's prefix, and the regular
 // expression that equals it.
@@ -311,6 +312,22 @@ func (e encoder) clause(cl *clause) (column, bool) {
 			}
 		}
 		return column{}, false
+	}
+	if m, ok := cl.pred.(*elemMatch); ok {
+		// Its conditions are met by one element, which has one key. A list at a
+		// position is one key as a whole, and its elements are none.
+		if m.doc != nil || e.position {
+			return column{}, false
+		}
+		sub := e
+		sub.multikey = false
+		all := make([]*clause, len(m.clauses))
+		for i := range m.clauses {
+			all[i] = &m.clauses[i]
+		}
+		c, ok := sub.column(all)
+		c.exact, c.used = false, 1
+		return c, ok
 	}
 	return e.spansOf(cl.pred)
 }

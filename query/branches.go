@@ -169,6 +169,7 @@ func (j *join) from(i int, tries *int, fn func([]ejson.Value)) bool {
 		fn(j.tuple)
 		return true
 	}
+	some := false
 	for k := range j.branches[i] {
 		if *tries--; *tries < 0 {
 			return false
@@ -177,12 +178,18 @@ func (j *join) from(i int, tries *int, fn func([]ejson.Value)) bool {
 		if !j.fits(i, b) {
 			continue
 		}
+		some = true
 		j.chosen[i], j.tuple[i] = b, b.v
 		if !j.from(i+1, tries, fn) {
 			return false
 		}
 	}
-	return true
+	if some {
+		return true
+	}
+	// The element that the others came through has nothing for this path.
+	j.chosen[i], j.tuple[i] = &branch{}, ejson.NullValue()
+	return j.from(i+1, tries, fn)
 }
 
 // fits reports whether b, for path i, agrees with what was chosen before it.

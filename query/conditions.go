@@ -1,7 +1,5 @@
 package query
 
-import "strings"
-
 // conditions are what a selector demands of every document it selects, sorted
 // out for the planner.
 type conditions struct {
@@ -112,8 +110,9 @@ func (k *IndexKey) ranges(q conditions, multikey bool) bounds {
 			// and no key holds them both.
 			break
 		}
-		e := encoder{desc: k.keys[i].desc, multikey: multikey, path: k.keys[i].path.text}
-		c, ok := e.column(q.byPath[k.keys[i].path.text])
+		p := k.keys[i].path
+		e := encoder{desc: k.keys[i].desc, multikey: multikey, position: hasPosition(p), path: p.text}
+		c, ok := e.column(q.byPath[p.text])
 		if !ok || len(prefixes)*len(c.spans) > maxBounds {
 			break
 		}
@@ -214,7 +213,7 @@ func (b *bounds) sorted(s *Sorter) (sorted, reverse bool) {
 		if col == len(b.key.keys) || b.key.keys[col].path.text != want.path.text {
 			return false, false
 		}
-		if strings.ContainsAny(want.path.text, "0123456789") && hasPosition(want.path) && b.multi {
+		if b.multi && hasPosition(want.path) {
 			return false, false
 		}
 		back := b.key.keys[col].desc != want.desc

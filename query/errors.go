@@ -29,11 +29,13 @@ type UpdateError struct {
 func (e *UpdateError) Error() string { return faultText(e.Path, e.Op, e.Msg) }
 
 func faultText(path, op, msg string) string {
-	at := strings.TrimSpace(path + " " + op)
-	if at == "" {
+	switch {
+	case path == "" && op == "":
 		return "query: " + msg
+	case path == "" || op == "":
+		return "query: " + path + op + ": " + msg
 	}
-	return fmt.Sprintf("query: %s: %s", at, msg)
+	return "query: " + path + " " + op + ": " + msg
 }
 
 func syntaxError(path, op, format string, args ...any) error {
@@ -74,7 +76,7 @@ func met(v ejson.Value) string {
 // suggestion returns "; did you mean $x?" for the known name nearest to name,
 // or "" where none is near.
 func suggestion(name string, known []string) string {
-	bare := strings.TrimLeft(name, "$&%")
+	bare := strings.Trim(name, "$&% ")
 	best, nearest := 3, ""
 	for _, k := range known {
 		kb := k[1:]
@@ -87,7 +89,7 @@ func suggestion(name string, known []string) string {
 	if nearest == "" {
 		return ""
 	}
-	return "; did you mean " + nearest + "?"
+	return "; did you mean " + strings.TrimSpace(nearest) + "?"
 }
 
 // editDistance counts insertions, deletions, substitutions and swaps of

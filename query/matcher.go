@@ -1,7 +1,7 @@
 package query
 
 import (
-	"encoding/json"
+	"math"
 	"slices"
 
 	"github.com/replicad/replicad/ddp/ejson"
@@ -28,28 +28,10 @@ func Compile(selector any) (*Matcher, error) {
 		return compileDoc(x)
 	case ejson.ID:
 		return byID(x.Value())
-	case ejson.Value:
-		return compileValue(x)
-	case []byte:
-		return compileText(x)
-	case json.RawMessage:
-		return compileText(x)
 	}
-	v, err := ejson.ValueOf(selector)
+	v, err := valueOf("selector", selector)
 	if err != nil {
-		d, err := shape("selector", selector)
-		if err != nil {
-			return nil, err
-		}
-		return compileDoc(d)
-	}
-	return compileValue(v)
-}
-
-func compileText(text []byte) (*Matcher, error) {
-	v, err := ejson.ParseValue(text)
-	if err != nil {
-		return nil, syntaxError("", "", "selector: %v", err)
+		return nil, err
 	}
 	return compileValue(v)
 }
@@ -163,7 +145,8 @@ func (m *Matcher) required(fn func(*field, *clause)) {
 	}
 }
 
-// Pin is a field that a selector pins to one of a few values.
+// Pin is a field that a selector pins to one of a few values. Values are equal
+// where their ejson.AppendKey is: a decimal may be equal to a number.
 type Pin struct {
 	Path   string
 	Values []ejson.Value
@@ -217,36 +200,70 @@ func (c *clause) pinned() ([]ejson.Value, bool) {
 // IDs returns the only ids that the selector can select, each once; ok is false
 // where the selector does not say.
 func (m *Matcher) IDs() (ids []ejson.ID, ok bool) {
-	if m.None() {
+	return idsOf(m.root)
+}
+
+func idsOf(n node) (ids []ejson.ID, ok bool) {
+	switch n := n.(type) {
+	case never:
+		return nil, true
+	case *conj:
+		for _, sub := range n.nodes {
+			if ids, ok := idsOf(sub); ok {
+				return ids, true
+			}
+		}
+	case *disj:
+		if n.deny {
+			return nil, false
+		}
+		for _, sub := range n.nodes {
+			some, ok := idsOf(sub)
+			if !ok {
+				return nil, false
+			}
+			ids = append(ids, some...)
+		}
+		return distinctIDs(ids), true
+	case *field:
+		for i := range n.clauses {
+			if ids, ok := n.clauses[i].ids(); ok && n.path.text == "_id" {
+				return ids, true
+			}
+		}
+	}
+	return nil, false
+}
+
+// ids returns the ids that a clause on _id lets through.
+func (c *clause) ids() (ids []ejson.ID, ok bool) {
+	if _, none := c.pred.(noValue); none && !c.deny {
 		return nil, true
 	}
-	m.required(func(f *field, c *clause) {
-		if ok || f.path.text != "_id" || c.deny {
-			return
+	values, ok := c.pinned()
+	if !ok {
+		return nil, false
+	}
+	for _, v := range values {
+		if v.Kind() == ejson.DecimalKind || v.Kind() == ejson.Number && math.IsNaN(v.Number()) {
+			return nil, false // equal to ids of another form
 		}
-		if _, none := c.pred.(noValue); none {
-			ids, ok = nil, true
-			return
+		id, err := ejson.IDOf(v)
+		if err != nil {
+			return nil, false // a document as an id: let the matcher find it
 		}
-		values, pinned := c.pinned()
-		if !pinned {
-			return
-		}
-		found := make([]ejson.ID, 0, len(values))
-		seen := make(map[ejson.ID]bool, len(values))
-		for _, v := range values {
-			id, err := ejson.IDOf(v)
-			if err != nil {
-				return // an id that is a document: let the matcher find it
-			}
-			if !seen[id] {
-				seen[id] = true
-				found = append(found, id)
-			}
-		}
-		ids, ok = found, true
+		ids = append(ids, id)
+	}
+	return distinctIDs(ids), true
+}
+
+func distinctIDs(ids []ejson.ID) []ejson.ID {
+	seen := make(map[ejson.ID]bool, len(ids))
+	return slices.DeleteFunc(ids, func(id ejson.ID) bool {
+		again := seen[id]
+		seen[id] = true
+		return again
 	})
-	return ids, ok
 }
 
 // Order returns the order that the selector itself asks for: nearest first,

@@ -1,7 +1,6 @@
 package query
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -91,28 +90,6 @@ func CompileModifier(mod any, arrayFilters ...any) (*Modifier, error) {
 		}
 	}
 	return m, nil
-}
-
-// documentOf turns what a caller gave into a document.
-func documentOf(what string, x any) (ejson.Doc, error) {
-	switch x := x.(type) {
-	case ejson.Doc:
-		return x, nil
-	case ejson.Value:
-		if x.Kind() != ejson.Object {
-			return ejson.Doc{}, syntaxError("", "", "a %s is a document, got %s", what, met(x))
-		}
-		return x.Doc(), nil
-	case json.RawMessage:
-		return documentOf(what, []byte(x))
-	case []byte:
-		v, err := ejson.ParseValue(x)
-		if err != nil {
-			return ejson.Doc{}, syntaxError("", "", "%s: %v", what, err)
-		}
-		return documentOf(what, v)
-	}
-	return shape(what, x)
 }
 
 // isModifier reports whether d holds operators. A mixture has no meaning.

@@ -157,7 +157,7 @@ func (c *compiler) in(at, op string, v ejson.Value) (clause, error) {
 	if len(values)+len(regexps) > 0 {
 		p = newOneOf(values, regexps)
 	}
-	return clause{pred: p, deny: op == "$nin", price: 6 + min(len(values), 8) + 30*len(regexps)}, nil
+	return clause{pred: p, deny: op == "$nin", price: 12 + min(len(values), 8) + 30*len(regexps)}, nil
 }
 
 func operatorIn(d ejson.Doc) string {

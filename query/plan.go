@@ -126,7 +126,8 @@ func Choose(m *Matcher, s *Sorter, need int, have []Index) Plan {
 	c := chooser{q: q, sorter: s, need: need, share: q.share()}
 	c.offer(Plan{Access: ByScan, Sorted: s == nil, Filter: !m.All()}, float64(size), 1)
 	if ids, ok := m.IDs(); ok {
-		exact := q.count == 1 && len(q.rest) == 0
+		// $all may ask for more than the ids say.
+		exact := q.count == 1 && len(q.rest) == 0 && q.byPath["_id"][0].pred != nil
 		c.offer(Plan{Access: ByID, IDs: ids, Filter: !exact, Sorted: len(ids) < 2}, float64(len(ids)), priceID)
 	}
 	for _, ix := range have {
@@ -172,9 +173,12 @@ func (c *chooser) offer(p Plan, rows, each float64) {
 func (c *chooser) index(ix Index) {
 	b := ix.Key.bounds(c.q, ix.Multikey)
 	p := Plan{Access: ByIndex, Index: ix.Name, Bounds: b.list, Filter: !b.exact || b.used != c.q.count || len(c.q.rest) > b.rest}
+	if b.columns == 0 {
+		p.Filter = c.q.count+len(c.q.rest) > 0
+	}
 	p.Repeats = ix.Multikey && !(b.points && len(b.list) < 2)
 	if c.sorter == nil {
-		p.Sorted = b.points && len(b.list) < 2
+		p.Sorted = b.points && len(b.list) < 2 || len(b.list) == 0
 	} else {
 		p.Sorted, p.Reverse = b.sorted(c.sorter)
 	}

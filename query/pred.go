@@ -8,6 +8,7 @@ import (
 
 // equalPred chooses the pred for equality with v. Null equals a missing field.
 func equalPred(v ejson.Value) pred {
+	v = plainNaN(v)
 	switch v.Kind() {
 	case ejson.Missing, ejson.Null:
 		return eqNull{}
@@ -26,6 +27,14 @@ func equalPred(v ejson.Value) pred {
 		}
 	}
 	return eqValue{v.Kind(), v}
+}
+
+// plainNaN returns NaN for a decimal that is not a number.
+func plainNaN(v ejson.Value) ejson.Value {
+	if nan := ejson.NumberValue(math.NaN()); v.Kind() == ejson.DecimalKind && ejson.Compare(v, nan) == 0 {
+		return nan
+	}
+	return v
 }
 
 type eqNull struct{}
@@ -86,6 +95,7 @@ func (o order) accepts(c int) bool {
 // orderPred chooses the pred for $gt, $gte, $lt and $lte. Values of another type
 // than the operand's are never in order with it.
 func orderPred(o order, v ejson.Value) pred {
+	v = plainNaN(v)
 	switch v.Kind() {
 	case ejson.Missing, ejson.Null:
 		if o&equal != 0 {

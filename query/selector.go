@@ -1,7 +1,6 @@
 package query
 
 import (
-	"errors"
 	"strconv"
 	"strings"
 
@@ -242,17 +241,4 @@ func under(at, name string) string {
 		return name
 	}
 	return at + "." + name
-}
-
-// shape turns what a caller gave into a document, or says why it is none.
-func shape(what string, x any) (ejson.Doc, error) {
-	d, err := ejson.From(x)
-	if err == nil {
-		return d, nil
-	}
-	var fault *SyntaxError
-	if errors.As(err, &fault) {
-		return ejson.Doc{}, fault
-	}
-	return ejson.Doc{}, syntaxError("", "", "%s: %v", what, err)
 }

@@ -207,15 +207,6 @@ func newSorter(keys []sortKey) (*Sorter, error) {
 	return s, nil
 }
 
-// valueOf turns what a caller gave into a value, or says why it is none.
-func valueOf(what string, x any) (ejson.Value, error) {
-	v, err := ejson.ValueOf(x)
-	if err != nil {
-		return v, syntaxError("", "", "%s: %v", what, err)
-	}
-	return v, nil
-}
-
 // Compare returns -1, 0 or +1. It is 0 only for documents of the same _id, and
 // allocates nothing unless there is a list under a key.
 func (s *Sorter) Compare(a, b ejson.Doc) int {

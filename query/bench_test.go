@@ -1,0 +1,75 @@
+package query_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/replicad/replicad/ddp/ejson"
+	"github.com/replicad/replicad/query"
+)
+
+// benchDocs makes documents of about 290 bytes of JSON from a seed.
+func benchDocs(n int) []ejson.Doc {
+	r := rand.New(rand.NewPCG(1, 2))
+	letters := "abcdefghijklmnopqrstuvwxyz"
+	word := func(n int) string {
+		b := make([]byte, n)
+		for i := range b {
+			b[i] = letters[r.IntN(len(letters))]
+		}
+		return string(b)
+	}
+	docs := make([]ejson.Doc, n)
+	for i := range docs {
+		tags := make([]any, 1+r.IntN(4))
+		for k := range tags {
+			tags[k] = fmt.Sprintf("tag%02d", r.IntN(50))
+		}
+		d, err := ejson.Parse(fmt.Appendf(nil, `{"_id":%q,"author":"author%03d","room":"room%02d","text":%q,"ts":{"$date":%d},"score":%g}`,
+			word(17), r.IntN(1000), r.IntN(100), word(60+r.IntN(60)), 1_600_000_000_000+r.Int64N(1e11), r.Float64()*100))
+		if err != nil {
+			panic(err)
+		}
+		nested := ejson.Make(ejson.Field{Name: "a", Value: ejson.Make(ejson.Field{Name: "b", Value: r.IntN(1000)})}, ejson.Field{Name: "likes", Value: r.IntN(100)})
+		docs[i] = d.With("tags", tags).With("n", i).With("nested", nested).With("flag", r.IntN(2) == 0)
+	}
+	return docs
+}
+
+func mustCompile(tb testing.TB, sel any) *query.Matcher {
+	tb.Helper()
+	m, err := query.Compile(sel)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return m
+}
+
+func benchMatch(b *testing.B, sel string) {
+	docs := benchDocs(10_000)
+	m := mustCompile(b, []byte(sel))
+	b.ReportAllocs()
+	n := 0
+	for i := 0; b.Loop(); i++ {
+		if m.Match(docs[i%len(docs)]) {
+			n++
+		}
+	}
+	b.ReportMetric(float64(n)/float64(b.N), "matched/op")
+}
+
+// BenchmarkMatchW4 is one document of the unindexed scan.
+func BenchmarkMatchW4(b *testing.B) {
+	benchMatch(b, `{"nested.a.b":{"$gt":500},"tags":{"$in":["tag03","tag17","tag40"]},"flag":true}`)
+}
+
+func BenchmarkMatch(b *testing.B) {
+	for _, sel := range []string{
+		`{"flag":true}`, `{"author":"author500"}`, `{"nested.a.b":{"$gt":500}}`, `{"nested.a.b":{"$gt":200,"$lt":300}}`,
+		`{"tags":"tag03"}`, `{"tags":{"$in":["tag03","tag17","tag40"]}}`, `{"text":{"$regex":"^abc"}}`, `{"text":{"$regex":"q.z"}}`,
+		`{"$or":[{"room":"room01"},{"author":"author001"}]}`, `{"tags":{"$elemMatch":{"$gt":"tag10","$lt":"tag12"}}}`,
+	} {
+		b.Run(sel, func(b *testing.B) { benchMatch(b, sel) })
+	}
+}

@@ -1,0 +1,193 @@
+package query_test
+
+import (
+	"bytes"
+	"cmp"
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/replicad/replicad/ddp/ejson"
+	"github.com/replicad/replicad/query"
+)
+
+// entry is what an index keeps: a key, and where the document is.
+type entry struct {
+	key  string
+	slot int
+}
+
+// ordered is an index in memory, as simple as can be.
+type ordered struct {
+	query.Index
+	entries []entry
+}
+
+func buildIndex(docs []ejson.Doc, keys []string) (*ordered, error) {
+	k, err := query.CompileIndex(keys...)
+	if err != nil {
+		return nil, err
+	}
+	ix := &ordered{Index: query.Index{Name: k.Name(), Key: k}}
+	distinct := make(map[string]bool)
+	for slot, d := range docs {
+		list, multikey := k.Append(nil, d)
+		ix.Multikey = ix.Multikey || multikey
+		for _, key := range list {
+			ix.entries = append(ix.entries, entry{string(key), slot})
+			distinct[string(key)] = true
+		}
+	}
+	slices.SortFunc(ix.entries, func(a, b entry) int {
+		return cmp.Or(strings.Compare(a.key, b.key), cmp.Compare(a.slot, b.slot))
+	})
+	ix.Size, ix.Distinct = len(ix.entries), len(distinct)
+	return ix, nil
+}
+
+// walk returns the slots within the bounds of a plan, in its order.
+func (ix *ordered) walk(p query.Plan) []int {
+	var slots []int
+	for _, b := range p.Bounds {
+		for _, e := range ix.entries {
+			if e.key >= b.Low && (b.High == "" || e.key < b.High) {
+				slots = append(slots, e.slot)
+			}
+		}
+	}
+	if p.Reverse {
+		slices.Reverse(slots)
+	}
+	return slots
+}
+
+// TestPlanAnswersAsScan: whatever plan is chosen, by itself or with one index
+// alone, it finds what a scan finds, and in the order it promises.
+func TestPlanAnswersAsScan(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		docs := genDocs(t, 12)
+		text := genSelector(t, 1)
+		m, err := query.Compile([]byte(text))
+		if err != nil {
+			t.Fatalf("selector %s: %v", text, err)
+		}
+		s, err := query.CompileSort(genKeys(t, 2)...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		need := rapid.SampledFrom([]int{0, 0, 1, 3}).Draw(t, "need")
+		var all []query.Index
+		byName := make(map[string]*ordered)
+		for range rapid.IntRange(1, 3).Draw(t, "indexes") {
+			keys := genKeys(t, 3)
+			if len(keys) == 0 {
+				continue
+			}
+			ix, err := buildIndex(docs, keys)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if byName[ix.Name] == nil {
+				byName[ix.Name] = ix
+				all = append(all, ix.Index)
+			}
+		}
+		check := func(p query.Plan) { checkPlan(t, p, docs, byName, m, s, text) }
+		check(query.Choose(m, s, need, all))
+		for _, ix := range all {
+			// An index looks better than it is, so that it is taken.
+			ix.Size, ix.Distinct = 1000, 1000
+			check(query.Choose(m, s, 1, []query.Index{ix}))
+		}
+	})
+}
+
+func checkPlan(t *rapid.T, p query.Plan, docs []ejson.Doc, byName map[string]*ordered, m *query.Matcher, s *query.Sorter, text string) {
+	var want, slots []int
+	for i, d := range docs {
+		if m.Match(d) {
+			want = append(want, i)
+		}
+	}
+	switch p.Access {
+	case query.ByScan:
+		for i := range docs {
+			slots = append(slots, i)
+		}
+	case query.ByID:
+		for i, d := range docs {
+			if slices.Contains(p.IDs, d.ID()) {
+				slots = append(slots, i)
+			}
+		}
+	case query.ByIndex:
+		slots = byName[p.Index].walk(p)
+	}
+	seen := make(map[int]bool)
+	slots = slices.DeleteFunc(slots, func(i int) bool {
+		if seen[i] {
+			if !p.Repeats {
+				t.Fatalf("plan %s of %s promises no repeats, and has one", p, text)
+			}
+			return true
+		}
+		seen[i] = true
+		return p.Filter && !m.Match(docs[i])
+	})
+	got := slices.Clone(slots)
+	slices.Sort(got)
+	if !slices.Equal(got, want) {
+		t.Fatalf("plan %s of %s\nover %v\nfinds %v, a scan %v", p, text, docs, got, want)
+	}
+	if !p.Sorted {
+		return
+	}
+	if s == nil {
+		if !slices.Equal(slots, want) {
+			t.Fatalf("plan %s of %s: order %v, want %v", p, text, slots, want)
+		}
+		return
+	}
+	for i := 1; i < len(slots); i++ {
+		a, b := docs[slots[i-1]], docs[slots[i]]
+		if !s.Same(a, b) && s.Compare(a, b) > 0 {
+			t.Fatalf("plan %s of %s: sort %v: %s comes before %s", p, text, s.Keys(), a, b)
+		}
+	}
+}
+
+// TestSortKeyAgrees: the bytes of a document's key compare as the document does.
+func TestSortKeyAgrees(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		keys := genKeys(t, 3)
+		if rapid.Bool().Draw(t, "id") {
+			keys = append(keys, "-_id")
+		}
+		s, err := query.CompileSort(keys...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again, err := query.CompileSort(s.Keys()...); err != nil || !slices.Equal(again.Keys(), s.Keys()) {
+			t.Fatalf("keys %v come back as %v", s.Keys(), again.Keys())
+		}
+		docs := genDocs(t, 6)
+		for _, a := range docs {
+			for _, b := range docs {
+				c := s.Compare(a, b)
+				if k := bytes.Compare(s.AppendKey(nil, a), s.AppendKey(nil, b)); k != c {
+					t.Fatalf("sort %v: Compare(%s, %s) is %d, keys say %d", keys, a, b, c, k)
+				}
+				if back := s.Compare(b, a); back != -c {
+					t.Fatalf("sort %v: Compare(%s, %s) is %d, the reverse %d", keys, a, b, c, back)
+				}
+				for _, d := range docs {
+					if c <= 0 && s.Compare(b, d) <= 0 && s.Compare(a, d) > 0 {
+						t.Fatalf("sort %v: %s <= %s <= %s, and not the first and last", keys, a, b, d)
+					}
+				}
+			}
+		}
+	})
+}
