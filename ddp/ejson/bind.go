@@ -215,15 +215,14 @@ func decodeCustom(c *customType) decodeFunc {
 }
 
 func decodeNumber(v Value, dst reflect.Value) error {
-	f := v.Number()
-	switch v.kind {
-	case Missing, Null:
+	if v.kind == Missing || v.kind == Null {
 		dst.SetZero()
 		return nil
-	default:
-		return mismatch(v, dst.Type())
-	case Number:
 	}
+	if v.kind != Number {
+		return mismatch(v, dst.Type())
+	}
+	f := v.Number()
 	switch {
 	case dst.CanFloat():
 		if dst.OverflowFloat(f) && !math.IsInf(f, 0) {

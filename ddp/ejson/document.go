@@ -237,6 +237,29 @@ func (d Doc) ID() ID {
 	return id
 }
 
+// HasID reports whether the _id of d is id: whether d.ID() == id. Where the _id is
+// a string and comes first, as it does in a store, the two ends of the document
+// are fetched from memory at the same time, and not one after the other.
+func (d Doc) HasID(id ID) bool {
+	s, n := d.s, len(id.s)
+	const head = "\x03_id"
+	if n == 0 || id.s[0] >= stringMark || len(s) < len(head)+n || s[:len(head)] != head || s[len(head):len(head)+n] != id.s {
+		return d.ID() == id
+	}
+	// The bytes are those. Are they the value, and all of it?
+	last := len(s) - 1
+	c := int(s[last])
+	if c == wideMark || c == 0 {
+		return d.ID() == id
+	}
+	end := last - 4*c
+	w := word(s, end)
+	if c > 1 {
+		end = int(word(s, end+4) & offsetMask)
+	}
+	return w == idName.want|tagString<<tagShift && end == len(head)+n
+}
+
 // Raw returns the bytes of d in the private format, for a file. They are
 // immutable and stay good, in every process that has the same [Format].
 func (d Doc) Raw() string { return d.s }

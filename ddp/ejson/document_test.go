@@ -201,6 +201,12 @@ func TestIDs(t *testing.T) {
 		if id.Wire() != c.wire || id.String() != c.text || err != nil || again != id || id.Clone() != id || !id.Value().Equal(v) {
 			t.Errorf("%v: wire %q, text %q, read again %v (%v)", c.v, id.Wire(), id.String(), again, err)
 		}
+		for _, d := range []Doc{Make(Field{"_id", v}), Make(Field{"_id", v}, Field{"a", 1}), Make(Field{"a", 1}, Field{"_id", v}), Make(Field{"_id", c.text}), Make(Field{"_id", c.text + "x"}),
+			Make(Field{"_id", []byte(c.text)}, Field{"a", 1}), Make(Field{"_id", DecimalValue(Decimal(c.text))}), Make(Field{"_ie", v}), Make(), Make(Field{"_id", c.text}).WithValue("w", StringValue(strings.Repeat("x", 1<<16)))} {
+			if got, want := d.HasID(id), d.ID() == id; got != want {
+				t.Errorf("%s has the id %v: %v, want %v", d, id, got, want)
+			}
+		}
 		if other, used := seen[id]; used {
 			t.Errorf("%v has the id of %s", c.v, other)
 		}

@@ -20,7 +20,6 @@ type (
 
 var (
 	timedType     = reflect.TypeFor[timed]()
-	decimalType   = reflect.TypeFor[decimal28]()
 	jsonType      = reflect.TypeFor[json.Marshaler]()
 	textType      = reflect.TypeFor[encoding.TextMarshaler]()
 	timeType      = reflect.TypeFor[time.Time]()
