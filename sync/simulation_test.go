@@ -1,0 +1,434 @@
+package sync
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/replicad/replicad/ddp"
+	"github.com/replicad/replicad/ddp/client"
+	"github.com/replicad/replicad/ddp/ejson"
+	"github.com/replicad/replicad/ddp/server"
+	"github.com/replicad/replicad/store"
+)
+
+var (
+	seeds    = flag.Int("seeds", 40, "number of simulations")
+	seedFrom = flag.Uint64("seed", 0, "first seed; 0: by the clock")
+)
+
+// TestSimulation runs replica, server and a faulty link with random faults, and
+// demands that the replica ends with exactly what the server publishes, and that
+// nobody who watched it ever saw a document vanish that was not removed, or go back
+// to what it was.
+func TestSimulation(t *testing.T) {
+	first := *seedFrom
+	if first == 0 {
+		first = uint64(time.Now().UnixNano())
+	}
+	fmt.Printf("simulation: -seed %d -seeds %d\n", first, *seeds)
+	dir := t.TempDir()
+	if shm, err := os.MkdirTemp("/dev/shm", "replicad"); err == nil {
+		// Its syncs cost nothing, and are not what is tested.
+		t.Cleanup(func() { os.RemoveAll(shm) })
+		dir = shm
+	}
+	for seed := first; seed < first+uint64(*seeds); seed++ {
+		ok := t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			path := filepath.Join(dir, fmt.Sprint(seed, ".db"))
+			synctest.Test(t, func(t *testing.T) { simulate(t, seed, path) })
+		})
+		if !ok {
+			return
+		}
+	}
+}
+
+// simulation is one run.
+type simulation struct {
+	t     *testing.T
+	rng   *rand.Rand
+	world *world
+	srv   *server.Server
+	path  string
+	r     *Replica
+	image []byte // an older state of the file
+
+	// What the program wants: a always, never in some runs, the others come and go.
+	subs  map[string]*Subscription
+	never bool
+	// stalls: publications may stall. Then none overlap, for who stops one of them
+	// is told by the server that documents are gone, of which the other has not yet
+	// spoken.
+	stalls bool
+
+	calls sync.WaitGroup
+
+	mu    sync.Mutex // guards the rest
+	link  *rand.Rand // for what other goroutines draw
+	state string     // of the link: "good", "slow", "down", "deaf"
+	ends  []*client.PipeEnd
+	trace []string
+	bad   bool
+}
+
+func simulate(t *testing.T, seed uint64, path string) {
+	s := &simulation{
+		t:     t,
+		rng:   rand.New(rand.NewPCG(seed, 1)),
+		link:  rand.New(rand.NewPCG(seed, 2)),
+		subs:  map[string]*Subscription{},
+		state: "good",
+	}
+	s.world, s.srv = newWorld()
+	if s.rng.IntN(4) > 0 {
+		s.path = path
+	}
+	s.never = s.rng.IntN(2) == 0
+	s.stalls = s.rng.IntN(2) == 0
+	for range s.rng.IntN(40) {
+		s.world.mutate(s.rng)
+	}
+	s.open()
+	for range 40 + s.rng.IntN(40) {
+		s.step()
+		switch s.rng.IntN(4) {
+		case 0:
+			time.Sleep(time.Duration(s.rng.IntN(20)) * time.Millisecond)
+		case 1:
+			time.Sleep(time.Duration(s.rng.IntN(2000)) * time.Millisecond)
+		case 2:
+			time.Sleep(time.Duration(s.rng.IntN(60)) * time.Second)
+		}
+		if s.bad {
+			break
+		}
+	}
+	s.end()
+	if t.Failed() {
+		fmt.Printf("replay with: go test ./sync -run TestSimulation -seed %d -seeds 1\n%s\n", seed, strings.Join(s.trace, "\n"))
+	}
+}
+
+func (s *simulation) say(format string, args ...any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.trace = append(s.trace, time.Now().Format("15:04:05.000 ")+fmt.Sprintf(format, args...))
+}
+
+func (s *simulation) fault(format string, args ...any) {
+	s.t.Errorf(format, args...)
+	s.say("FAULT "+format, args...)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.bad = true
+}
+
+// step does one random thing.
+func (s *simulation) step() {
+	switch n := s.rng.IntN(100); {
+	case n < 45:
+		k := 1 + s.rng.IntN(8)
+		s.say("%d changes", k)
+		for range k {
+			s.world.mutate(s.rng)
+		}
+	case n < 55:
+		s.say("cut")
+		s.cut()
+	case n < 65:
+		state := []string{"good", "good", "slow", "down", "deaf"}[s.rng.IntN(5)]
+		s.say("link %s", state)
+		s.setLink(state)
+	case n < 75:
+		s.call()
+	case n < 85:
+		if s.stalls {
+			s.toggle([]string{"b", "never"}[s.rng.IntN(2)])
+		} else {
+			s.toggle([]string{"group 0", "group 1", "b", "never"}[s.rng.IntN(4)])
+		}
+	case n < 88:
+		s.world.mu.Lock()
+		s.world.refuses = !s.world.refuses
+		s.say("b refuses: %v", s.world.refuses)
+		s.world.mu.Unlock()
+	case n < 90:
+		if !s.stalls {
+			return
+		}
+		s.world.mu.Lock()
+		s.world.stalls = []time.Duration{0, 0, time.Second, 20 * time.Second, 50 * time.Second}[s.rng.IntN(5)]
+		s.say("publications stall for %v", s.world.stalls)
+		s.world.mu.Unlock()
+	case n < 92:
+		s.say("disconnect, reconnect")
+		s.r.Disconnect()
+		s.world.mutate(s.rng)
+		s.r.Reconnect()
+	case n < 95:
+		s.restart(false)
+	case n < 97:
+		s.restart(true)
+	default:
+		if s.path != "" {
+			synctest.Wait() // the writer is at rest, so the file is whole
+			s.image, _ = os.ReadFile(s.path)
+			s.say("image of the file, seq %d", s.r.Status().Durable)
+		}
+	}
+}
+
+// open starts the replica.
+func (s *simulation) open() {
+	opts := Options{Path: s.path, Logger: quietLog()}
+	opts.Client.Dial = s.dial
+	r, err := Open(s.t.Context(), "ws://simulated.example", opts)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.r = r
+	for _, collection := range []string{"a", "c", "u"} {
+		r.Store().Tail(collection, func(c *store.Commit) {
+			for _, ch := range c.Changes {
+				if ch.Collection == collection && (collection != "c" || s.never) {
+					s.watch(ch)
+				}
+			}
+		})
+	}
+	if s.rng.IntN(3) == 0 {
+		time.Sleep(time.Duration(s.rng.IntN(3000)) * time.Millisecond)
+	}
+	s.subs["a"] = s.subscribe("a")
+	for name := range s.subs {
+		if name != "a" {
+			s.subs[name] = s.subscribe(name)
+		}
+	}
+	if s.never && s.subs["never"] == nil {
+		s.subs["never"] = s.subscribe("never")
+	}
+}
+
+func (s *simulation) subscribe(name string) *Subscription {
+	var params []any
+	var n int
+	if _, err := fmt.Sscanf(name, "group %d", &n); err == nil {
+		name, params = "group", []any{n}
+	}
+	sub, err := s.r.Subscribe(name, params...)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return sub
+}
+
+// watch judges a change of a collection of which the program always has all.
+func (s *simulation) watch(ch store.Change) {
+	if ch.After.IsZero() {
+		if s.world.alive(ch.Collection, ch.Before) {
+			s.fault("%v vanished from %s", ch.Before, ch.Collection)
+		}
+		return
+	}
+	if ch.Before.IsZero() {
+		return
+	}
+	if ch.Before.Same(ch.After) {
+		s.fault("%v did not change", ch.Before)
+	}
+	was := [2]float64{ch.Before.Field("inc").Number(), ch.Before.Field("v").Number()}
+	is := [2]float64{ch.After.Field("inc").Number(), ch.After.Field("v").Number()}
+	if slices.Compare(was[:], is[:]) > 0 {
+		s.fault("%v went back to %v", ch.Before, ch.After)
+	}
+}
+
+func (s *simulation) dial(ctx context.Context, url string) (client.Transport, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state == "down" || s.state != "good" && s.link.IntN(4) == 0 {
+		return nil, errors.New("no route")
+	}
+	ours, theirs := client.Pipe(client.PipeOptions{Frame: s.frame})
+	s.ends = append(s.ends, ours)
+	go s.srv.Serve(context.Background(), theirs)
+	return ours, nil
+}
+
+// frame is the fate of one frame.
+func (s *simulation) frame(side int, frame []byte) (time.Duration, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch s.state {
+	case "slow":
+		return time.Duration(s.link.IntN(300)) * time.Millisecond, false
+	case "deaf": // a connection that is dead, and does not say so
+		return 0, true
+	}
+	return time.Duration(s.link.IntN(3)) * time.Millisecond, false
+}
+
+func (s *simulation) setLink(state string) {
+	s.mu.Lock()
+	was := s.state
+	s.state = state
+	s.mu.Unlock()
+	if was == "deaf" || state == "down" {
+		s.cut() // frames are missing: the connection cannot go on
+	}
+}
+
+func (s *simulation) cut() {
+	s.mu.Lock()
+	ends := s.ends
+	s.ends = nil
+	s.mu.Unlock()
+	for _, end := range ends {
+		end.Cut()
+	}
+}
+
+// toggle subscribes, or stops.
+func (s *simulation) toggle(name string) {
+	if sub := s.subs[name]; sub != nil {
+		if name == "never" && s.never {
+			return
+		}
+		s.say("stop %s", name)
+		sub.Stop()
+		delete(s.subs, name)
+		return
+	}
+	s.say("subscribe %s", name)
+	s.subs[name] = s.subscribe(name)
+}
+
+// call calls a method, and checks that its effect is there when it returns.
+func (s *simulation) call() {
+	m := Method{Name: "bump", Params: []any{fmt.Sprint("d", s.rng.IntN(30))}, Wait: s.rng.IntN(5) == 0, NoRetry: s.rng.IntN(5) == 0}
+	if s.rng.IntN(5) == 0 {
+		m.Name = "fail"
+	}
+	r, sub := s.r, s.subs["a"]
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	ready := sub.Ready(ctx) == nil
+	s.say("call %+v", m)
+	s.calls.Go(func() {
+		v, err := r.Invoke(context.Background(), m)
+		var de *ddp.Error
+		switch {
+		case errors.Is(err, ErrClosed):
+		case errors.Is(err, ErrUnknownOutcome) && m.NoRetry:
+		case errors.As(err, &de) && m.Name == "fail" && de.Code == "400":
+		case err != nil:
+			s.fault("call %+v: %v", m, err)
+		case m.Name == "fail":
+			s.fault("call %+v did not fail", m)
+		case ready:
+			id := ejson.StringID(m.Params[0].(string))
+			snap := r.Store().Snapshot()
+			time.Sleep(1) // the status is told
+			// Where the server stalls, what is shown past the QuiesceLimit may be old.
+			// And the document may have been removed, and made again, in the meantime.
+			if doc, ok := snap.Get("a", id); ok && r.Status().Stale == 0 && doc.Field("v").Number() < v.Number() && s.world.alive("a", doc) {
+				s.fault("call %+v gave %v, but there is only %v", m, v.Number(), doc)
+			}
+		}
+	})
+}
+
+// restart closes the replica, and opens it again from its file: as it is, or as it
+// was when the image was taken.
+func (s *simulation) restart(killed bool) {
+	killed = killed && s.image != nil
+	s.say("restart, killed: %v", killed)
+	if err := s.r.Close(); err != nil {
+		s.t.Fatal(err)
+	}
+	if killed {
+		if err := os.WriteFile(s.path, s.image, 0o600); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	if s.rng.IntN(2) == 0 {
+		s.world.mutate(s.rng)
+	}
+	s.open()
+}
+
+// end makes the link good, and compares.
+func (s *simulation) end() {
+	s.say("the link is good")
+	s.setLink("good")
+	s.world.mu.Lock()
+	s.world.refuses, s.world.stalls = false, 0
+	s.world.mu.Unlock()
+	s.r.Reconnect()
+	time.Sleep(time.Minute)
+	groups, b, never := []int(nil), false, false
+	for name, sub := range s.subs {
+		if sub.Err() != nil {
+			s.subs[name] = s.subscribe(name) // it was refused
+		}
+		switch name {
+		case "group 0":
+			groups = append(groups, 0)
+		case "group 1":
+			groups = append(groups, 1)
+		case "b":
+			b = true
+		case "never":
+			never = true
+		}
+	}
+	time.Sleep(10 * time.Minute)
+	synctest.Wait()
+	st := s.r.Status()
+	if st.Phase != Live || st.Stale != 0 || st.Calls != 0 || st.Skipped != 0 || st.Durable != st.Seq {
+		s.fault("status %+v", st)
+	}
+	for name, sub := range s.subs {
+		select {
+		case <-sub.on.ready:
+		default:
+			if name != "never" {
+				s.fault("%s is not ready", name)
+			}
+		}
+	}
+	want := s.world.published(groups, true, b, never)
+	snap := s.r.Store().Snapshot()
+	have := 0
+	for _, collection := range []string{"a", "b", "c", "u"} {
+		for _, doc := range snap.Each(collection) {
+			have++
+			if w, ok := want[collection+"/"+doc.ID().String()]; !ok {
+				s.fault("%s has %v, which the server does not publish", collection, doc)
+			} else if !w.Same(doc) {
+				s.fault("%s has %v, the server %v", collection, doc, w)
+			}
+		}
+	}
+	if have != len(want) {
+		s.fault("%d documents, the server publishes %d", have, len(want))
+	}
+	if err := s.r.Close(); err != nil {
+		s.fault("close: %v", err)
+	}
+	s.calls.Wait()
+	s.cut()
+	synctest.Wait()
+}

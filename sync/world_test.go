@@ -1,0 +1,227 @@
+package sync
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/replicad/replicad/ddp"
+	"github.com/replicad/replicad/ddp/ejson"
+	"github.com/replicad/replicad/ddp/server"
+)
+
+// world is the data of a simulated server, and what it publishes:
+//
+//	a            every document of a
+//	group N      those of a whose group is N
+//	b            every document of b, unless it refuses
+//	never        every document of c, and never ready
+//	universal    every document of u
+//
+// All but the universal one may stall for a while before they begin.
+type world struct {
+	mu      sync.Mutex // guards the rest
+	docs    map[string]map[string]ejson.Doc
+	order   map[string][]string
+	next    float64 // incarnation of the next document
+	feeds   map[*feed]struct{}
+	refuses bool
+	stalls  time.Duration // how long publications hesitate
+}
+
+// feed is one running publication.
+type feed struct {
+	p          *server.Publication
+	collection string
+	match      func(ejson.Doc) bool
+	has        map[string]bool
+}
+
+func newWorld() (*world, *server.Server) {
+	w := &world{
+		docs:  map[string]map[string]ejson.Doc{"a": {}, "b": {}, "c": {}, "u": {}},
+		order: map[string][]string{},
+		feeds: map[*feed]struct{}{},
+	}
+	srv := &server.Server{Logger: quietLog()}
+	all := func(ejson.Doc) bool { return true }
+	srv.Publish("a", func(ctx context.Context, p *server.Publication) error {
+		return w.stalled(ctx, p, "a", all)
+	})
+	srv.Publish("", func(ctx context.Context, p *server.Publication) error { return w.publish(p, "u", all) })
+	srv.Publish("group", func(ctx context.Context, p *server.Publication) error {
+		group := p.Params.At(0).Number()
+		return w.stalled(ctx, p, "a", func(d ejson.Doc) bool { return d.Field("group").Number() == group })
+	})
+	srv.Publish("b", func(ctx context.Context, p *server.Publication) error {
+		w.mu.Lock()
+		refuses := w.refuses
+		w.mu.Unlock()
+		if refuses {
+			return &ddp.Error{Code: "403", Reason: "not now"}
+		}
+		return w.stalled(ctx, p, "b", all)
+	})
+	srv.Publish("never", func(ctx context.Context, p *server.Publication) error {
+		p.Unblock()
+		if err := w.stalled(ctx, p, "c", all); err != nil {
+			return err
+		}
+		<-ctx.Done()
+		return nil
+	})
+	// bump changes a document of a, and returns its new version.
+	srv.Method("bump", func(ctx context.Context, c *server.Call) (any, error) {
+		return w.bump("a", c.Params.At(0).Str()), nil
+	})
+	srv.Method("fail", func(ctx context.Context, c *server.Call) (any, error) {
+		return nil, &ddp.Error{Code: "400", Reason: "as asked"}
+	})
+	return w, srv
+}
+
+// stalled is publish, when the world likes.
+func (w *world) stalled(ctx context.Context, p *server.Publication, collection string, match func(ejson.Doc) bool) error {
+	w.mu.Lock()
+	stalls := w.stalls
+	w.mu.Unlock()
+	if stalls > 0 {
+		p.Unblock()
+		select {
+		case <-time.After(stalls):
+		case <-ctx.Done():
+			return nil
+		}
+	}
+	return w.publish(p, collection, match)
+}
+
+func (w *world) publish(p *server.Publication, collection string, match func(ejson.Doc) bool) error {
+	f := &feed{p: p, collection: collection, match: match, has: map[string]bool{}}
+	w.mu.Lock()
+	for _, id := range w.order[collection] {
+		f.tell(id, w.docs[collection][id])
+	}
+	w.feeds[f] = struct{}{}
+	w.mu.Unlock()
+	p.OnStop(func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		delete(w.feeds, f)
+	})
+	return nil
+}
+
+// tell makes the client's document what it is now; the zero Doc: gone.
+func (f *feed) tell(id string, doc ejson.Doc) {
+	want := !doc.IsZero() && f.match(doc)
+	switch {
+	case want:
+		f.p.Added(f.collection, doc) // replaces what was
+	case f.has[id]:
+		f.p.Removed(f.collection, ejson.StringID(id))
+	}
+	f.has[id] = want
+}
+
+// set puts, or with the zero Doc removes, a document.
+func (w *world) set(collection, id string, doc ejson.Doc) {
+	_, was := w.docs[collection][id]
+	switch {
+	case doc.IsZero():
+		delete(w.docs[collection], id)
+		w.order[collection] = slices.DeleteFunc(w.order[collection], func(s string) bool { return s == id })
+	case !was:
+		w.order[collection] = append(w.order[collection], id)
+		fallthrough
+	default:
+		w.docs[collection][id] = doc
+	}
+	for f := range w.feeds {
+		if f.collection == collection {
+			f.tell(id, doc)
+		}
+	}
+}
+
+// mutate makes one random change.
+func (w *world) mutate(rng *rand.Rand) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	collection := []string{"a", "a", "a", "b", "c", "u"}[rng.IntN(6)]
+	id := fmt.Sprint("d", rng.IntN(30))
+	doc, ok := w.docs[collection][id]
+	switch {
+	case !ok:
+		w.next++
+		w.set(collection, id, ejson.Make(
+			ejson.Field{Name: "_id", Value: id},
+			ejson.Field{Name: "inc", Value: w.next},
+			ejson.Field{Name: "v", Value: 1},
+			ejson.Field{Name: "group", Value: rng.IntN(3)},
+			ejson.Field{Name: "text", Value: fmt.Sprint(collection, " ", id)},
+		))
+	case rng.IntN(4) == 0:
+		w.set(collection, id, ejson.Doc{})
+	default:
+		doc = doc.With("v", doc.Field("v").Number()+1)
+		switch rng.IntN(4) {
+		case 0:
+			doc = doc.With("group", rng.IntN(3))
+		case 1:
+			doc = doc.With("extra", []any{rng.IntN(9), map[string]any{"x": "y"}})
+		case 2:
+			doc = doc.Without("extra")
+		}
+		w.set(collection, id, doc)
+	}
+}
+
+// bump raises the version of a document, which it makes if need be.
+func (w *world) bump(collection, id string) float64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	doc, ok := w.docs[collection][id]
+	if !ok {
+		w.next++
+		doc = ejson.Make(
+			ejson.Field{Name: "_id", Value: id},
+			ejson.Field{Name: "inc", Value: w.next},
+			ejson.Field{Name: "v", Value: 0},
+			ejson.Field{Name: "group", Value: 0},
+		)
+	}
+	v := doc.Field("v").Number() + 1
+	w.set(collection, id, doc.With("v", v))
+	return v
+}
+
+// alive reports whether this very document is still there.
+func (w *world) alive(collection string, doc ejson.Doc) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	now, ok := w.docs[collection][doc.ID().String()]
+	return ok && now.Field("inc").Equal(doc.Field("inc"))
+}
+
+// published returns what a client with these subscriptions has.
+func (w *world) published(groups []int, a, b, never bool) map[string]ejson.Doc {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	want := map[string]ejson.Doc{}
+	for collection, docs := range w.docs {
+		for id, doc := range docs {
+			in := collection == "u" || collection == "b" && b || collection == "c" && never || collection == "a" && a
+			if collection == "a" && slices.Contains(groups, int(doc.Field("group").Number())) {
+				in = true
+			}
+			if in {
+				want[collection+"/"+id] = doc
+			}
+		}
+	}
+	return want
+}
