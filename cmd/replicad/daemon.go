@@ -92,16 +92,9 @@ func runDaemon(ctx context.Context, stderr io.Writer, url string, flags daemonFl
 			return usagef("--index %s:%s: %w", ix.collection, strings.Join(ix.keys, ","), err)
 		}
 	}
-	for _, sub := range subs {
-		s, err := r.Subscribe(sub.name, params(sub.params)...)
-		if err != nil {
-			return fmt.Errorf("--sub %s: %w", sub.name, err)
-		}
-		go func() { // ends with the subscription, at the latest with Close
-			if err := s.Ready(ctx); err != nil && ctx.Err() == nil {
-				fmt.Fprintf(stderr, "subscription %s: %v\n", sub.name, err)
-			}
-		}()
+	synced, err := subscribeAll(ctx, stderr, r, subs)
+	if err != nil {
+		return err
 	}
 
 	// Requests end when the daemon is asked to: a watch has no other end.
@@ -116,7 +109,7 @@ func runDaemon(ctx context.Context, stderr io.Writer, url string, flags daemonFl
 	told := make(chan struct{})
 	go func() {
 		defer close(told)
-		newProgress(stderr, r).run(ctx)
+		newProgress(stderr, r, synced).run(ctx)
 	}()
 
 	select {
@@ -132,6 +125,29 @@ func runDaemon(ctx context.Context, stderr io.Writer, url string, flags daemonFl
 		_ = web.Close()
 	}
 	return nil
+}
+
+// subscribeAll subscribes to each publication. synced is closed when the server has
+// answered for all of them; what it refuses is told.
+func subscribeAll(ctx context.Context, stderr io.Writer, r *replica.Replica, subs []subscription) (synced <-chan struct{}, err error) {
+	held := make([]*replica.Subscription, len(subs))
+	for i, sub := range subs {
+		if held[i], err = r.Subscribe(sub.name, params(sub.params)...); err != nil {
+			return nil, fmt.Errorf("--sub %s: %w", sub.name, err)
+		}
+	}
+	done := make(chan struct{})
+	go func() { // ends with ctx, at the latest
+		for i, s := range held {
+			if err := s.Ready(ctx); ctx.Err() != nil {
+				return
+			} else if err != nil {
+				fmt.Fprintf(stderr, "subscription %s: %v\n", subs[i].name, err)
+			}
+		}
+		close(done)
+	}()
+	return done, nil
 }
 
 // daemonSource is the replica as a source.
@@ -217,5 +233,20 @@ func newLogger(w io.Writer, verbose bool) *slog.Logger {
 	if verbose {
 		level = slog.LevelDebug
 	}
-	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level}))
+	text := slog.NewTextHandler(w, &slog.HandlerOptions{Level: level})
+	if verbose {
+		return slog.New(text)
+	}
+	return slog.New(untold{text})
+}
+
+// untold is a log less the lines that progress tells in words.
+type untold struct{ slog.Handler }
+
+// Handle drops what progress tells, and passes on the rest.
+func (h untold) Handle(ctx context.Context, r slog.Record) error {
+	if r.Message == "sync: phase" || r.Message == "sync: subscription refused" {
+		return nil
+	}
+	return h.Handler.Handle(ctx, r)
 }

@@ -12,33 +12,42 @@ import (
 	replica "github.com/replicad/replicad/sync"
 )
 
-// progress tells how the first sync goes, and every change of phase: on a
-// terminal in one line that is written again, elsewhere in plain lines.
+// progress tells how the first sync goes, and every change of phase after it: on
+// a terminal in one line that is written again, elsewhere in plain lines.
 type progress struct {
 	out      io.Writer
 	terminal bool
 	replica  *replica.Replica
+	synced   <-chan struct{} // closed when every subscription was answered
 
-	began   time.Time // when the present sync began
-	had     int       // documents there were then
-	open    bool      // the last line has no end yet
-	phase   replica.Phase
-	nothing bool // no phase has been told
+	phase replica.Phase
+	told  bool // a phase was told
+	since time.Time // when the connection that syncs was begun
+	had   int       // documents at since
+	done  bool
+	open  bool // the last line has no end yet
 }
 
-func newProgress(out io.Writer, r *replica.Replica) *progress {
+// newProgress tells out about a replica whose subscriptions have been answered
+// when synced is closed.
+func newProgress(out io.Writer, r *replica.Replica, synced <-chan struct{}) *progress {
 	f, ok := out.(*os.File)
-	return &progress{out: out, terminal: ok && term.IsTerminal(int(f.Fd())), replica: r, nothing: true}
+	return &progress{
+		out:      out,
+		terminal: ok && term.IsTerminal(int(f.Fd())),
+		replica:  r,
+		synced:   synced,
+	}
 }
 
 // run tells until ctx is done.
 func (p *progress) run(ctx context.Context) {
-	phases := make(chan replica.Status)
+	statuses := make(chan replica.Status)
 	go func() {
-		defer close(phases)
+		defer close(statuses)
 		for st := range p.replica.Statuses(ctx) {
 			select {
-			case phases <- st:
+			case statuses <- st:
 			case <-ctx.Done():
 				return
 			}
@@ -50,16 +59,21 @@ func (p *progress) run(ctx context.Context) {
 	}
 	tick := time.NewTicker(every)
 	defer tick.Stop()
+	p.since, p.had = time.Now(), p.count()
 	for {
 		select {
-		case st, more := <-phases:
+		case st, more := <-statuses:
 			if !more {
 				p.end()
 				return
 			}
 			p.status(st)
+		case <-p.synced:
+			p.synced, p.done = nil, true
+			p.rate("synced")
+			p.end()
 		case <-tick.C:
-			if p.phase == replica.Catching {
+			if !p.done && (p.phase == replica.Catching || p.phase == replica.Live) {
 				p.rate("syncing")
 			}
 		}
@@ -68,29 +82,38 @@ func (p *progress) run(ctx context.Context) {
 
 // status tells of a new phase.
 func (p *progress) status(st replica.Status) {
-	if st.Phase == p.phase && !p.nothing {
+	if st.Phase == p.phase && p.told {
 		return
 	}
-	p.phase, p.nothing = st.Phase, false
+	from, told := p.phase, p.told
+	p.phase, p.told = st.Phase, true
 	switch st.Phase {
-	case replica.Offline:
-		if st.Err != nil && !st.RetryAt.IsZero() {
-			p.line("offline: %v; next try at %s", st.Err, st.RetryAt.Format(time.TimeOnly))
-		} else if st.Err != nil {
-			p.line("offline: %v", st.Err)
+	case replica.Connecting:
+		if !p.done {
+			p.since, p.had = time.Now(), p.count()
 		}
-	case replica.Catching:
-		p.began, p.had = time.Now(), p.count()
-		p.line("connected, with %s", plural(p.had, "document"))
-	case replica.Live:
-		p.rate("live")
-		p.end()
+	case replica.Offline:
+		if st.Err == nil {
+			break
+		}
+		if st.RetryAt.IsZero() {
+			p.line("offline, with %s: %v", plural(p.count(), "document"), st.Err)
+		} else {
+			p.line("offline, with %s: %v; next try at %s", plural(p.count(), "document"), st.Err, st.RetryAt.Format(time.TimeOnly))
+		}
+	case replica.Catching, replica.Live:
+		if !told || from != replica.Catching {
+			p.line("connected, with %s", plural(p.count(), "document"))
+		}
+		if p.done && st.Phase == replica.Live {
+			p.line("live, with %s", plural(p.count(), "document"))
+		}
 	}
 }
 
 // rate tells how many documents there are, and how fast they came.
 func (p *progress) rate(word string) {
-	n, took := p.count(), time.Since(p.began)
+	n, took := p.count(), time.Since(p.since)
 	text := fmt.Sprintf("%s: %s", word, plural(n, "document"))
 	if came := n - p.had; came > 0 {
 		text += fmt.Sprintf(", %s/s", thousands(int(float64(came)/took.Seconds())))
