@@ -114,12 +114,12 @@ func diagnose(frame []byte, cause error) (Message, error) {
 		return nil, bad
 	}
 	switch text[0] {
+	case '{':
 	case '[':
 		return Unknown{Raw: bytes.Clone(frame)}, nil
 	default:
 		bad.Err = errNotObject
 		return nil, bad
-	case '{':
 	}
 	var raw map[string]json.RawMessage
 	if err := json.Unmarshal(text, &raw); err != nil {

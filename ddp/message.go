@@ -135,7 +135,7 @@ type Unknown struct {
 	Type string // the msg, if it was text
 	Raw  []byte // the message as it came
 	// Err is nil from Decode. A client that passes on a frame that it could not
-	// decode puts the reason here; Raw then holds the beginning of the frame.
+	// decode puts the reason here; Raw is then nil where the frame was no JSON.
 	Err error
 }
 

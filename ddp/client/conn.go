@@ -29,6 +29,7 @@ type Conn struct {
 	mu      sync.Mutex // guards the rest
 	taken   sync.Cond  // the reader waits on it while waiting is full
 	waiting []ddp.Message
+	batch   int   // how many were taken last, to make room for as many
 	bytes   int   // length of the frames of waiting
 	err     error // why the session ended
 	cause   error // why this side gave it up, before the reader noticed
@@ -96,7 +97,7 @@ func (c *Conn) Take() []ddp.Message {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	ms := c.waiting
-	c.waiting, c.bytes = nil, 0
+	c.waiting, c.batch, c.bytes = nil, len(ms), 0
 	c.taken.Signal()
 	return ms
 }
@@ -184,7 +185,7 @@ func (c *Conn) read() {
 		m, err := c.dec.Decode(frame)
 		switch m := m.(type) {
 		case ddp.Ping:
-			c.write(context.Background(), ddp.Pong{ID: m.ID}, true)
+			c.write(context.Background(), ddp.Pong(m), true)
 			continue
 		case ddp.Pong:
 			continue
@@ -208,6 +209,9 @@ func (c *Conn) put(m ddp.Message, size int) {
 		c.beat.Deaf(false)
 	}
 	first := len(c.waiting) == 0
+	if c.waiting == nil {
+		c.waiting = make([]ddp.Message, 0, max(c.batch, 8))
+	}
 	c.waiting = append(c.waiting, m)
 	c.bytes += size
 	c.mu.Unlock()
@@ -242,9 +246,9 @@ func reason(cause, err error) error {
 	case cause != nil:
 		return cause
 	case errors.As(err, &closed), errors.As(err, &big):
-		return fmt.Errorf("client: session ended: %w", err)
+		return &endError{"session ended", err}
 	}
-	return fmt.Errorf("client: connection lost: %w", err)
+	return &endError{"connection lost", err}
 }
 
 // unreadable logs a frame that could not be decoded, and makes a message of it.

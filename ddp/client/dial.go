@@ -113,7 +113,7 @@ func (c *Conn) handshake(ctx context.Context) error {
 		case ddp.Failed:
 			return &VersionError{Server: m.Version, Client: c.opts.Versions}
 		case ddp.Ping:
-			err = c.write(ctx, ddp.Pong{ID: m.ID}, true)
+			err = c.write(ctx, ddp.Pong(m), true)
 		case ddp.ErrorMessage:
 			c.complained(m)
 		case nil:

@@ -40,7 +40,7 @@ type DialError struct {
 
 // Error says what was dialed, what happened, and what may help.
 func (e *DialError) Error() string {
-	s := fmt.Sprintf("client: dial %s: %s", e.URL, strings.TrimPrefix(e.Err.Error(), "client: "))
+	s := fmt.Sprintf("client: dial %s: %s", e.URL, bare(e.Err))
 	if e.Hint != "" {
 		s += "; " + e.Hint
 	}
@@ -64,3 +64,22 @@ func (e *VersionError) Error() string {
 
 // Is makes errors.Is(err, ErrVersion) hold.
 func (e *VersionError) Is(target error) bool { return target == ErrVersion }
+
+// endError is the end of a session for a reason that the transport found.
+type endError struct {
+	what string
+	err  error
+}
+
+func (e *endError) Error() string { return "client: " + e.what + ": " + bare(e.err) }
+func (e *endError) Unwrap() error { return e.err }
+
+// bare returns the text of an error without the name of the package: whoever wraps
+// it says client once.
+func bare(err error) string {
+	s := err.Error()
+	for _, prefix := range []string{"client: ", "wire: "} {
+		s = strings.TrimPrefix(s, prefix)
+	}
+	return s
+}

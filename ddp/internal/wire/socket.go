@@ -32,6 +32,7 @@ type Socket struct {
 	cause error      // the first failure of the writer
 
 	closing   atomic.Bool
+	over      atomic.Bool // nothing that is sent now could arrive
 	closeOnce sync.Once
 	farewell  atomic.Pointer[[]byte] // payload of the close frame that Close asked for
 	written   chan struct{}          // closed when the writer has ended
@@ -113,14 +114,16 @@ func (s *Socket) end(err error) {
 	cause := s.cause
 	s.mu.Unlock()
 	var closed *websocket.CloseError
+	var network net.Error
+	goodbye := errors.As(err, &closed)
+	s.over.Store(goodbye || cause != nil || errors.As(err, &network))
 	switch {
 	case s.closing.Load():
 		s.ended = ErrClosed
-	case errors.As(err, &closed):
+	case goodbye && closed.Code == CodeDropped:
+		s.ended = &CloseError{Code: CodeDropped}
+	case goodbye:
 		s.ended = &CloseError{Code: closed.Code, Text: closed.Text}
-		if closed.Code == CodeDropped {
-			s.ended = &CloseError{Code: CodeDropped}
-		}
 	case errors.Is(err, websocket.ErrReadLimit):
 		s.ended = &TooBigError{Limit: s.limits.Message}
 	case cause != nil:
@@ -185,7 +188,7 @@ func (s *Socket) fail(err error) {
 func (s *Socket) Close(code int, text string) error {
 	s.closeOnce.Do(func() {
 		s.closing.Store(true)
-		if code == CodeDrop {
+		if code == CodeDrop || s.over.Load() {
 			s.conn.Close()
 			s.queue.close(ErrClosed)
 			<-s.written
@@ -208,13 +211,15 @@ func (s *Socket) Close(code int, text string) error {
 func (s *Socket) drain() {
 	s.reading.Lock() // a reader that is at it discards, until the same end
 	defer s.reading.Unlock()
+	if s.ended != nil && !s.over.Load() {
+		// The library reads no more: it met a frame that it refused, told the other
+		// side why, and that side may still be sending.
+		io.Copy(io.Discard, s.conn.Conn)
+	}
 	for s.ended == nil {
 		if _, _, err := s.ws.NextReader(); err != nil {
 			s.end(err)
 		}
-	}
-	if _, ok := s.ended.(*TooBigError); ok {
-		io.Copy(io.Discard, s.conn.Conn)
 	}
 }
 

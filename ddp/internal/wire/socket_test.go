@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/gorilla/websocket"
@@ -216,6 +217,62 @@ func TestSocketBackPressure(t *testing.T) {
 	<-read
 	if frames != sent+1 {
 		t.Fatalf("sent %d and one urgent frame, %d arrived", sent, frames)
+	}
+}
+
+// TestSocketCloseDespiteDeafPeer closes while the other side neither reads nor says
+// farewell: Close gives up after its second.
+func TestSocketCloseDespiteDeafPeer(t *testing.T) {
+	t.Parallel()
+	release := make(chan struct{})
+	url := serve(t, UpgradeOptions{}, func(s *Socket) {
+		<-release
+		s.Close(CodeDrop, "")
+	})
+	defer close(release)
+	s, err := Dial(t.Context(), url, DialOptions{Limits: Limits{Queue: 50_000}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var writers sync.WaitGroup
+	stuck := make(chan error, 1)
+	writers.Go(func() {
+		for {
+			if err := s.Write(context.Background(), make([]byte, 50_000), false); err != nil {
+				stuck <- err
+				return
+			}
+		}
+	})
+	writers.Go(func() { s.Read() })
+	s.Close(CodeNormal, "")
+	if err := <-stuck; err != ErrClosed {
+		t.Error(err)
+	}
+	writers.Wait()
+}
+
+// TestSocketProtocolError meets a frame that is no WebSocket frame.
+func TestSocketProtocolError(t *testing.T) {
+	told := make(chan error, 1)
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ws, err := (&websocket.Upgrader{}).Upgrade(w, r, nil)
+		if err != nil {
+			return
+		}
+		defer ws.Close()
+		ws.NetConn().Write([]byte{0xff, 0x00, 'x'})
+		_, _, err = ws.ReadMessage()
+		told <- err
+	}))
+	defer srv.Close()
+	s := dialTest(t, "ws"+strings.TrimPrefix(srv.URL, "http"), DialOptions{})
+	if _, err := s.Read(); err == nil || !strings.Contains(err.Error(), "websocket: ") {
+		t.Fatal(err)
+	}
+	s.Close(CodeNormal, "")
+	if err := <-told; !websocket.IsCloseError(err, websocket.CloseProtocolError) {
+		t.Fatal(err)
 	}
 }
 
