@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"testing"
 	"time"
 
 	"github.com/replicad/replicad/ddp"
@@ -40,15 +39,7 @@ type query struct {
 	shown []ejson.Doc
 }
 
-func doc(t testing.TB, text string) ejson.Doc {
-	t.Helper()
-	d, err := ejson.Parse([]byte(text))
-	if err != nil {
-		t.Fatalf("%s: %v", text, err)
-	}
-	return d
-}
-
+// must parses a document of the test itself.
 func must(text string) ejson.Doc {
 	d, err := ejson.Parse([]byte(text))
 	if err != nil {

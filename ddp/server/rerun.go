@@ -13,6 +13,9 @@ type rerun struct {
 	ready []string // subscriptions to be called ready, in order
 }
 
+// errUnblocked is what SetUserID returns when it comes too late.
+var errUnblocked = errors.New("server: the user cannot be changed after Unblock, or after the method has returned")
+
 // SetUserID makes the session belong to another user, "" for nobody. Every
 // subscription is stopped without a word to the client and run again, also if the
 // user stays the same; it waits for them as if the client had just subscribed.

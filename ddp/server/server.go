@@ -65,7 +65,7 @@ type Server struct {
 	// Logger takes what goes wrong. nil: slog.Default.
 	Logger *slog.Logger
 
-	mu        sync.Mutex // guards the rest; taken before a Session's
+	mu        sync.RWMutex // guards the rest; taken before a Session's
 	methods   map[string]MethodFunc
 	pubs      map[string]PublishFunc
 	universal []PublishFunc
@@ -133,8 +133,9 @@ func (s *Server) Method(name string, fn func(ctx context.Context, c *Call) (any,
 	s.methods[name] = fn
 }
 
-// ServeHTTP takes a WebSocket connection, and returns when its session has ended.
-// Meteor's clients look for it at the path /websocket.
+// ServeHTTP takes a WebSocket connection, and returns when its session has ended
+// and every handler of it has returned. Meteor's clients look for it at the path
+// /websocket.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	closed := s.closed
@@ -167,8 +168,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// Serve runs a session on a transport until it ends, and closes the transport.
-// It returns nil if the client left or was let go in order, and otherwise why the
+// Serve runs a session on a transport until it has ended and every handler of it
+// has returned, and closes the transport. It returns nil if the client left or was let go in order, and otherwise why the
 // session ended. ctx ends the session too.
 func (s *Server) Serve(ctx context.Context, t Transport) error {
 	return s.serve(ctx, t, peer{})
@@ -241,14 +242,14 @@ func (s *Server) serve(ctx context.Context, t Transport, from peer) error {
 }
 
 func (s *Server) method(name string) MethodFunc {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.mu.RLock()
+	defer s.mu.RUnlock()
 	return s.methods[name]
 }
 
 func (s *Server) publication(name string) PublishFunc {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.mu.RLock()
+	defer s.mu.RUnlock()
 	return s.pubs[name]
 }
 
