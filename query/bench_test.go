@@ -73,3 +73,78 @@ func BenchmarkMatch(b *testing.B) {
 		b.Run(sel, func(b *testing.B) { benchMatch(b, sel) })
 	}
 }
+
+func BenchmarkSort(b *testing.B) {
+	docs := benchDocs(10_000)
+	s, err := query.CompileSort("room", "-ts")
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Run("Compare", func(b *testing.B) {
+		b.ReportAllocs()
+		for i := 0; b.Loop(); i++ {
+			s.Compare(docs[i%len(docs)], docs[(i*7+1)%len(docs)])
+		}
+	})
+	b.Run("AppendKey", func(b *testing.B) {
+		b.ReportAllocs()
+		var buf []byte
+		for i := 0; b.Loop(); i++ {
+			buf = s.AppendKey(buf[:0], docs[i%len(docs)])
+		}
+	})
+}
+
+func BenchmarkIndexKey(b *testing.B) {
+	docs := benchDocs(10_000)
+	k, err := query.CompileIndex("room", "-ts")
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	var buf []byte
+	for i := 0; b.Loop(); i++ {
+		buf, _ = k.AppendOne(buf[:0], docs[i%len(docs)])
+	}
+}
+
+func BenchmarkModifier(b *testing.B) {
+	docs := benchDocs(10_000)
+	for _, mod := range []string{
+		`{"$inc":{"n":1}}`, `{"$set":{"text":"something else"}}`, `{"$set":{"room":"x","flag":null},"$inc":{"n":1}}`, `{"$inc":{"nested.a.b":1}}`, `{"$push":{"tags":"x"}}`,
+	} {
+		m, err := query.CompileModifier([]byte(mod))
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Run(mod, func(b *testing.B) {
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				if _, err := m.Apply(docs[i%len(docs)]); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkCompileAndChoose(b *testing.B) {
+	k, err := query.CompileIndex("room", "ts")
+	if err != nil {
+		b.Fatal(err)
+	}
+	have := []query.Index{{Name: k.Name(), Key: k, Size: 100_000, Distinct: 100_000}}
+	sel := ejson.Make(ejson.Field{Name: "room", Value: "x"})
+	b.ReportAllocs()
+	for b.Loop() {
+		m, err := query.Compile(sel)
+		if err != nil {
+			b.Fatal(err)
+		}
+		s, err := query.CompileSort("-ts")
+		if err != nil {
+			b.Fatal(err)
+		}
+		query.Choose(m, s, 20, have)
+	}
+}

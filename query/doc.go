@@ -48,7 +48,7 @@
 //   - Regular expressions are JavaScript's, with the options i, m, s, x and u. As
 //     on the server a character is a code point, and under m a line ends at \n.
 //     A pattern with look-around or back-references that takes too long on a
-//     string does not match it, and after ten such is given up.
+//     string does not match it, and after five such is given up.
 //   - $[] and $[name] with array filters are known, which Meteor's client does
 //     not know. $pushAll is known still.
 //   - Conflicting paths in a modifier, and unknown clauses of $push, are errors

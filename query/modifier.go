@@ -242,14 +242,21 @@ func (m *Modifier) Apply(d ejson.Doc) (ejson.Doc, error) { return m.ApplyAt(d, A
 
 // ApplyAt is Apply for a modifier that is Positional or Dated.
 func (m *Modifier) ApplyAt(d ejson.Doc, at At) (ejson.Doc, error) {
-	out, err := m.apply(d, edition{m: m, at: at})
+	e := &plainEdition
+	if m.positional || m.dated || len(m.renames) > 0 || len(m.filters) > 0 {
+		e = &edition{m: m, at: at}
+	}
+	out, err := m.apply(d, e)
 	if err != nil {
 		return d, err
 	}
 	return out, nil
 }
 
-func (m *Modifier) apply(d ejson.Doc, e edition) (ejson.Doc, error) {
+// plainEdition serves modifiers that ask nothing of it. It is never written.
+var plainEdition = edition{at: At{Index: -1}}
+
+func (m *Modifier) apply(d ejson.Doc, e *edition) (ejson.Doc, error) {
 	if m.replaces {
 		return m.replace(d)
 	}
@@ -258,7 +265,7 @@ func (m *Modifier) apply(d ejson.Doc, e edition) (ejson.Doc, error) {
 			return d, err
 		}
 	}
-	out, err := m.root.document(&e, d)
+	out, err := m.root.document(e, d)
 	if err != nil {
 		return d, err
 	}

@@ -16,11 +16,12 @@ const (
 	// maxPattern bounds the bytes of a pattern, as MongoDB does.
 	maxPattern = 32764
 	// matchTimeout bounds one try of a pattern that RE2 cannot run. Such
-	// patterns can take exponential time; 50ms is long past any honest one.
+	// patterns can take exponential time; 50ms is long past any honest one. The
+	// engine looks at its clock every 100ms only.
 	matchTimeout = 50 * time.Millisecond
 	// maxTimeouts is how often a pattern may exceed matchTimeout before it is
-	// given up and matches nothing, so that a scan ends within a second.
-	maxTimeouts = 10
+	// given up and matches nothing, so that a scan ends within a second or so.
+	maxTimeouts = 5
 )
 
 // pattern is a compiled regular expression of JavaScript.

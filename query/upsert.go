@@ -18,7 +18,7 @@ func (m *Modifier) Upsert(selector *Matcher, at At) (ejson.Doc, error) {
 			return ejson.Doc{}, err
 		}
 	}
-	base, err := seed.document(&edition{}, ejson.Doc{})
+	base, err := seed.document(&plainEdition, ejson.Doc{})
 	if err != nil {
 		return ejson.Doc{}, err
 	}
@@ -28,7 +28,7 @@ func (m *Modifier) Upsert(selector *Matcher, at At) (ejson.Doc, error) {
 		return m.replace(b.Doc())
 	}
 	at.Index = -1
-	return m.apply(base, edition{m: m, at: at, insert: true})
+	return m.apply(base, &edition{m: m, at: at, insert: true})
 }
 
 // seedOf gathers the equalities of a selector as edits of a new document.
