@@ -160,7 +160,8 @@ func (d Doc) lookupSlow(n Name) Value {
 	return Value{}
 }
 
-// find returns the place of a field, or -1. It needs only s and want of n.
+// find returns the place of a field, or -1. It needs only s and want of n. Who
+// looks for many fields takes a finder.
 func (t *table) find(n Name) int {
 	shift := 2
 	meta := t.at

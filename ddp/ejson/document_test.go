@@ -3,6 +3,7 @@ package ejson
 import (
 	"encoding/json"
 	"math"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -283,5 +284,62 @@ func TestPanics(t *testing.T) {
 			}()
 			fn()
 		}()
+	}
+}
+
+// TestManyFieldsInAnotherOrder would take hours if each field were looked for
+// through the whole table.
+func TestManyFieldsInAnotherOrder(t *testing.T) {
+	const n = 200_000
+	var a, b, half Builder
+	names := make([]string, n)
+	for i := range n {
+		names[i] = strconv.Itoa(i)
+		a.Add(names[i], NumberValue(1))
+	}
+	for i := range n {
+		b.Add(names[n-1-i], NumberValue(1))
+		if i%2 == 0 {
+			half.Add(names[n-1-i], NumberValue(2))
+		}
+	}
+	x, y, h := a.Doc(), b.Doc(), half.Doc()
+	if !x.Same(y) || x.Equal(y) {
+		t.Error("they are not the same in another order")
+	}
+	if set, unset := Diff(x, y); !set.IsZero() || unset != nil {
+		t.Errorf("they differ in %d fields", set.Len()+len(unset))
+	}
+	if set, unset := Diff(x, h); set.Len() != n/2 || len(unset) != n/2 {
+		t.Errorf("half of it differs in %d and %d fields", set.Len(), len(unset))
+	}
+	if m := x.Merge(h, names[:n/2]); m.Len() != n/2+n/4 {
+		t.Errorf("merged it has %d fields", m.Len())
+	}
+	if m := y.Without(names...); m.Len() != 0 || m.IsZero() {
+		t.Errorf("without all it has %d fields", m.Len())
+	}
+	if _, err := FromRaw(x.Raw()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestArena(t *testing.T) {
+	var arena Arena
+	var docs, kept []Doc
+	for i := range 9000 {
+		d := Make(Field{"i", i}, Field{"s", strings.Repeat("x", i%300)})
+		if i%1000 == 0 {
+			d = d.With("big", strings.Repeat("y", arenaBlock/10))
+		}
+		docs, kept = append(docs, d), append(kept, arena.Keep(d))
+	}
+	for i, d := range docs {
+		if kept[i] != d {
+			t.Fatalf("document %d became %.80s", i, kept[i])
+		}
+	}
+	if !arena.Keep(Doc{}).IsZero() {
+		t.Error("no document became one")
 	}
 }

@@ -35,16 +35,16 @@ func (d Doc) WithValue(name string, v Value) Doc {
 func (d Doc) Without(names ...string) Doc {
 	var room [16]edit
 	edits := room[:0]
-	t := open(d.s)
+	in := newFinder(d.s)
 	for _, name := range names {
-		if i := t.find(NameOf(name)); i >= 0 {
+		if i := in.find(Name{s: name, want: hashName(name)}); i >= 0 {
 			edits = append(edits, edit{at: i})
 		}
 	}
 	if len(edits) == 0 {
 		return d.made()
 	}
-	return d.splice(inOrder(edits, t.n))
+	return d.splice(inOrder(edits, in.t.n))
 }
 
 // WithID returns d with the _id, which comes first, and everything else in its
@@ -94,19 +94,20 @@ func (d Doc) WithoutID() Doc {
 func (d Doc) Merge(set Doc, unset []string) Doc {
 	var room [16]edit
 	edits := room[:0]
-	t, s := open(d.s), open(set.s)
+	in, also := newFinder(d.s), newFinder(set.s)
 	for _, name := range unset {
-		n := NameOf(name)
-		if i := t.find(n); i >= 0 && s.find(n) < 0 {
+		n := Name{s: name, want: hashName(name)}
+		if i := in.find(n); i >= 0 && also.find(n) < 0 {
 			edits = append(edits, edit{at: i})
 		}
 	}
+	t, s := &in.t, &also.t
 	for k := range s.n {
 		e := s.entry(k)
 		name, lo := nameAt(s.s, int(e.off))
 		n := Name{s: name, want: e.meta & hashMask}
 		v := view(s.s, e.tag(), lo, s.end(k))
-		i := t.find(n)
+		i := in.find(n)
 		if i < 0 {
 			edits = append(edits, edit{at: t.n, name: n, v: v})
 			continue
@@ -130,22 +131,24 @@ func Diff(old, new Doc) (set Doc, unset []string) {
 	if old.s == new.s {
 		return Doc{}, nil
 	}
-	o, n := open(old.s), open(new.s)
+	inOld, inNew := newFinder(old.s), newFinder(new.s)
+	o, n := &inOld.t, &inNew.t
 	var room [16]int
 	changed, size := room[:0], 0 // places in new of what is to be set
 	found := 0                   // fields of old that new has
 	for i := range n.n {
 		e := n.entry(i)
-		if i < o.n {
+		if k := inOld.next; k < o.n {
 			// Mostly the field is at its old place, and as it was.
-			was := o.entry(i)
-			if was.meta == e.meta && e.tag() != tagDate && o.s[was.off:o.end(i)] == n.s[e.off:n.end(i)] {
+			was := o.entry(k)
+			if was.meta == e.meta && e.tag() != tagDate && o.s[was.off:o.end(k)] == n.s[e.off:n.end(i)] {
 				found++
+				inOld.next++
 				continue
 			}
 		}
 		name, lo := nameAt(n.s, int(e.off))
-		k := o.findNear(Name{s: name, want: e.meta & hashMask}, i)
+		k := inOld.find(Name{s: name, want: e.meta & hashMask})
 		if k >= 0 {
 			found++
 		}
@@ -164,7 +167,7 @@ func Diff(old, new Doc) (set Doc, unset []string) {
 	if len(changed) > 0 {
 		w := newSplicer(len(changed), size)
 		for _, i := range changed {
-			w.fields(&n, i, i+1)
+			w.fields(n, i, i+1)
 		}
 		set = Doc{w.run()}
 	}
@@ -174,24 +177,11 @@ func Diff(old, new Doc) (set Doc, unset []string) {
 	for i := range o.n {
 		e := o.entry(i)
 		name, _ := nameAt(o.s, int(e.off))
-		if name != idName.s && n.findNear(Name{s: name, want: e.meta & hashMask}, i) < 0 {
+		if name != idName.s && inNew.find(Name{s: name, want: e.meta & hashMask}) < 0 {
 			unset = append(unset, name)
 		}
 	}
 	return set, unset
-}
-
-// findNear is find for a field that is probably at i: fields mostly keep their
-// places.
-func (t *table) findNear(n Name, i int) int {
-	if i < t.n {
-		if e := t.entry(i); e.meta&hashMask == n.want {
-			if name, _ := nameAt(t.s, int(e.off)); name == n.s {
-				return i
-			}
-		}
-	}
-	return t.find(n)
 }
 
 // made returns d, and an empty document where there is none: the operations of

@@ -58,7 +58,8 @@ func equal(v, w Value, ordered bool) bool {
 
 // sameObject compares two runs that differ in their bytes.
 func sameObject(a, b string, ordered bool) bool {
-	t, u := open(a), open(b)
+	t, in := open(a), newFinder(b)
+	u := &in.t
 	if t.n != u.n {
 		return false
 	}
@@ -72,7 +73,7 @@ func sameObject(a, b string, ordered bool) bool {
 				k = i
 			}
 		} else {
-			k = u.findNear(Name{s: name, want: e.meta & hashMask}, i)
+			k = in.find(Name{s: name, want: e.meta & hashMask})
 		}
 		if k < 0 {
 			return false

@@ -266,18 +266,14 @@ func (w *writer) structOf(v reflect.Value, t reflect.Type, depth int) (uint32, e
 	return tagObject, w.done(&f)
 }
 
-// isEmpty is what omitempty asks. An empty document, a zero time and a zero id
-// are empty too.
+// isEmpty is what omitempty asks. Of structs a zero time, a zero Doc and the like
+// are empty, and no others.
 func isEmpty(v reflect.Value) bool {
 	switch v.Kind() {
 	case reflect.Slice, reflect.Map, reflect.String, reflect.Array:
 		return v.Len() == 0 || v.Kind() == reflect.Array && v.IsZero()
 	case reflect.Struct:
-		return isLeafZero(v)
+		return v.IsZero() && slices.Contains(ourTypes, v.Type())
 	}
 	return v.IsZero()
-}
-
-func isLeafZero(v reflect.Value) bool {
-	return v.IsZero() && (slices.Contains(ourTypes, v.Type()) || v.NumField() == 0)
 }
