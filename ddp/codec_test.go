@@ -259,7 +259,13 @@ func FuzzDecode(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, frame []byte) {
-		m, err := Decode(frame)
+		// The second time the collection is known, and the fast way is open.
+		var d Decoder
+		m, err := d.Decode(frame)
+		m2, err2 := d.Decode(frame)
+		if (err == nil) != (err2 == nil) || err == nil && !same(m, m2) {
+			t.Fatalf("%q: %#v, %v, and again: %#v, %v", frame, m, err, m2, err2)
+		}
 		if err != nil {
 			var bad *MalformedError
 			if !errors.As(err, &bad) || bad.Err == nil {

@@ -30,6 +30,9 @@ type Decoder struct {
 
 // Decode is like the function Decode.
 func (d *Decoder) Decode(b []byte) (Message, error) {
+	if m, ok := d.fast(b); ok {
+		return m, nil
+	}
 	d.p = parts{}
 	d.in.Reset(b)
 	err := d.read()
@@ -332,6 +335,15 @@ const (
 	maxNames = 1024
 	maxName  = 64
 )
+
+// known returns the text if it came before.
+func (n *names) known(b []byte) (string, bool) {
+	if string(b) == n.last && n.m != nil {
+		return n.last, true
+	}
+	s, ok := n.m[string(b)]
+	return s, ok
+}
 
 func (n *names) of(b []byte) string {
 	if string(b) == n.last {

@@ -3,6 +3,8 @@ package wire
 import (
 	"bytes"
 	"context"
+	"crypto/sha1"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
@@ -335,5 +337,44 @@ func TestDialAnswers(t *testing.T) {
 	var he *HandshakeError
 	if !errors.As(err, &he) || he.Code != 404 || he.Type != "text/html" || he.Body != "<html>nothing here" {
 		t.Fatalf("%#v", err)
+	}
+}
+
+// TestDialWithoutCompression meets a server that answers the offer with a form of
+// compression that was not offered.
+func TestDialWithoutCompression(t *testing.T) {
+	var offers []string
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		offer := r.Header.Get("Sec-Websocket-Extensions")
+		offers = append(offers, offer)
+		if offer == "" {
+			if s, err := Upgrade(w, r, UpgradeOptions{}); err == nil {
+				echo(s)
+				s.Close(CodeNormal, "")
+			}
+			return
+		}
+		sum := sha1.Sum([]byte(r.Header.Get("Sec-Websocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
+		conn, rw, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close()
+		fmt.Fprintf(rw, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
+			"Sec-WebSocket-Extensions: permessage-deflate\r\nSec-WebSocket-Accept: %s\r\n\r\n",
+			base64.StdEncoding.EncodeToString(sum[:]))
+		rw.Flush()
+		rw.ReadByte()
+	}))
+	defer srv.Close()
+	s := dialTest(t, "ws"+strings.TrimPrefix(srv.URL, "http"), DialOptions{})
+	s.Write(t.Context(), make([]byte, 5000), false)
+	if frame, err := s.Read(); err != nil || len(frame) != 5000 {
+		t.Error(len(frame), err)
+	}
+	s.Close(CodeNormal, "")
+	if len(offers) != 2 || offers[0] == "" || offers[1] != "" {
+		t.Errorf("offered %q", offers)
 	}
 }
