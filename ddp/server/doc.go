@@ -18,8 +18,9 @@
 // Where several subscriptions of a client hold the same document, the client has
 // the sum of them: for each top-level field the value of the subscription that
 // gave the field first. When that one leaves, the next value shows. Documents are
-// immutable and shared with whoever published them; a session keeps a reference
-// and about a hundred bytes for each that its client has.
+// immutable and shared with whoever published them; a session keeps, for each that
+// its client has, a reference and about 120 bytes (300 where two subscriptions
+// hold it), and gives them back when the document goes.
 //
 // # Who waits, and who is cut off
 //

@@ -20,6 +20,7 @@ import (
 // the publications that follow them.
 type world struct {
 	mu   sync.Mutex // guards the rest
+	rand *rand.Rand
 	docs map[string]ejson.Doc
 	live map[*feed]struct{}
 	seq  uint64
@@ -45,8 +46,8 @@ var picks = map[string]func(d ejson.Doc, user string) (ejson.Doc, bool){
 	},
 }
 
-func newWorld(srv *server.Server) *world {
-	w := &world{docs: make(map[string]ejson.Doc), live: make(map[*feed]struct{})}
+func newWorld(srv *server.Server, r *rand.Rand) *world {
+	w := &world{rand: r, docs: make(map[string]ejson.Doc), live: make(map[*feed]struct{})}
 	w.told = sync.NewCond(&w.mu)
 	for name, pick := range picks {
 		srv.Publish(name, func(_ context.Context, p *server.Publication) error {
@@ -104,14 +105,18 @@ func (w *world) follow(f *feed) {
 			w.told.Wait()
 			continue
 		}
+		pause := w.pause(5)
 		w.mu.Unlock()
-		time.Sleep(time.Duration(rand.IntN(5)) * time.Millisecond)
+		time.Sleep(pause)
 		w.mu.Lock()
 		f.update(w.docs)
 		f.told = w.seq
 		w.told.Broadcast()
 	}
 }
+
+// pause draws a time of less than so many milliseconds; the caller holds mu.
+func (w *world) pause(ms int) time.Duration { return time.Duration(w.rand.IntN(ms)) * time.Millisecond }
 
 func (f *feed) update(docs map[string]ejson.Doc) {
 	for id, was := range f.shown {
@@ -276,12 +281,14 @@ func TestSimulation(t *testing.T) {
 
 func simulate(t *testing.T, r *rand.Rand) {
 	srv := quiet()
-	w := newWorld(srv)
+	w := newWorld(srv, rand.New(rand.NewPCG(r.Uint64(), 0)))
 	var wg sync.WaitGroup
 	var people []*person
 	for range 8 {
 		a, b := client.Pipe(client.PipeOptions{Frame: func(int, []byte) (time.Duration, bool) {
-			return time.Duration(rand.IntN(20)) * time.Millisecond, false
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			return w.pause(20), false
 		}})
 		go srv.Serve(t.Context(), b)
 		conn, err := client.New(t.Context(), a, client.Options{})

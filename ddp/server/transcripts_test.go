@@ -108,20 +108,23 @@ func TestConformanceTranscripts(t *testing.T) {
 	}
 	for _, file := range files {
 		name := strings.TrimSuffix(filepath.Base(file), ".jsonl")
-		quirks := 0
+		var n tally
 		ok := t.Run(name, func(t *testing.T) {
 			lines := read(t, file)
-			synctest.Test(t, func(t *testing.T) { quirks = play(t, name, lines) })
+			synctest.Test(t, func(t *testing.T) { play(t, name, lines, &n) })
 		})
-		passed, failed := 1-min(quirks, 1), 0
 		if !ok {
-			passed, failed, quirks = 0, 1, 0
+			n.failed = max(n.failed, 1)
 		}
-		line := fmt.Sprintf("%s: %d passed, %d failed, %d quirks", filepath.Base(file), passed, failed, min(quirks, 1))
+		line := fmt.Sprintf("%s: %d passed, %d failed, %d quirks", filepath.Base(file), n.passed, n.failed, n.quirks)
 		t.Log(line)
 		fmt.Println(line)
 	}
 }
+
+// tally counts messages: those that are as recorded, those that are not, and the
+// answers that are knowingly others.
+type tally struct{ passed, failed, quirks int }
 
 func read(t testing.TB, file string) []recorded {
 	t.Helper()
@@ -157,8 +160,8 @@ type conn struct {
 	done    chan struct{}
 }
 
-// play plays a recording, and returns how many answers are knowingly others.
-func play(t *testing.T, name string, lines []recorded) (quirks int) {
+// play plays a recording.
+func play(t *testing.T, name string, lines []recorded, n *tally) {
 	items := 20
 	if strings.HasPrefix(name, "client-") {
 		items = 6
@@ -203,7 +206,7 @@ func play(t *testing.T, name string, lines []recorded) (quirks int) {
 			if q, ok := instead[name][string(r.frame())]; ok {
 				t.Logf("knowingly another answer to %s: %s", r.frame(), q.why)
 				replaced[r.Conn], c.asked = true, false
-				quirks++
+				n.quirks++
 				for _, m := range q.answer {
 					c.want = append(c.want, json.RawMessage(m))
 				}
@@ -225,12 +228,11 @@ func play(t *testing.T, name string, lines []recorded) (quirks int) {
 		c := conns[i]
 		c.end.Close(wire.CodeNormal, "")
 		<-c.done
-		c.check(t, i)
+		c.check(t, i, n)
 	}
 	if err := a.Shutdown(t.Context()); err != nil {
 		t.Error(err)
 	}
-	return quirks
 }
 
 func cmpCode(code int) int {
@@ -282,7 +284,7 @@ func open(t *testing.T, srv *server.Server) *conn {
 }
 
 // check compares what a connection got with what was recorded.
-func (c *conn) check(t *testing.T, n int) {
+func (c *conn) check(t *testing.T, n int, sum *tally) {
 	if c.closed.By == "server" && c.closed.Code == wire.CodeNormal {
 		var closed *wire.CloseError
 		if !errors.As(c.failure, &closed) || closed.Code != wire.CodeNormal {
@@ -296,11 +298,11 @@ func (c *conn) check(t *testing.T, n int) {
 		order = order[:min(len(order), len(wantOrder))]
 		results = results[:min(len(results), len(wantResults))]
 	}
-	compare(t, n, "messages", order, wantOrder)
-	compare(t, n, "results", results, wantResults)
+	compare(t, n, "messages", order, wantOrder, sum)
+	compare(t, n, "results", results, wantResults, sum)
 }
 
-func compare(t *testing.T, n int, what string, got, want []any) {
+func compare(t *testing.T, n int, what string, got, want []any, sum *tally) {
 	for i := range max(len(got), len(want)) {
 		var g, w any
 		if i < len(got) {
@@ -313,8 +315,10 @@ func compare(t *testing.T, n int, what string, got, want []any) {
 			gt, _ := json.Marshal(g)
 			wt, _ := json.Marshal(w)
 			t.Errorf("conn %d: %s: %d:\n got %s\nwant %s", n, what, i, gt, wt)
+			sum.failed += len(want) - min(i, len(want))
 			return
 		}
+		sum.passed++
 	}
 }
 
