@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -280,6 +281,30 @@ func TestBacklog(t *testing.T) {
 		}
 		if results != calls || n != calls {
 			t.Errorf("%d results of %d calls", results, n)
+		}
+	})
+}
+
+// TestVanishedBehindABacklog: that a client is gone is noticed also while nothing is
+// read from it.
+func TestVanishedBehindABacklog(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		srv := quiet()
+		srv.Heartbeat = time.Second
+		srv.Method("stuck", func(ctx context.Context, _ *server.Call) (any, error) { <-ctx.Done(); return nil, ctx.Err() })
+		c := dial(t, srv).connect()
+		go func() {
+			frame := []byte(method("1", "none", `"`+strings.Repeat("x", 100_000)+`"`))
+			c.end.Write(t.Context(), []byte(method("0", "stuck", "")), false)
+			for i := 0; c.end.Write(t.Context(), bytes.Replace(frame, []byte(`"1"`), fmt.Appendf(nil, `"%d"`, i), 1), false) == nil; i++ {
+			}
+		}()
+		time.Sleep(time.Minute)
+		c.end.Cut()
+		began := time.Now()
+		<-c.done
+		if d := time.Since(began); d > time.Second || !errors.Is(c.ended, wire.ErrCut) {
+			t.Errorf("ended after %v with %v", d, c.ended)
 		}
 	})
 }

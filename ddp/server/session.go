@@ -134,7 +134,7 @@ func (s *Session) OnClose(fn func()) {
 		return
 	}
 	s.mu.Unlock()
-	fn()
+	s.hook(fn)
 }
 
 // run is the life of a session.
@@ -237,9 +237,13 @@ func (s *Session) sendLocked(m ddp.Message) {
 	s.out.frame(func(b []byte) []byte { return ddp.Append(b, m) })
 }
 
-// urgent sends a message ahead of what is queued.
+// urgent sends a message ahead of what is queued. That it fails shows that the
+// client is gone also while the reader waits and cannot see it.
 func (s *Session) urgent(m ddp.Message) {
-	s.transport.Write(s.ctx, ddp.Append(nil, m), true) // if it fails, so will Read
+	err := s.transport.Write(s.ctx, ddp.Append(nil, m), true)
+	if err != nil && !errors.Is(err, wire.ErrClosed) {
+		s.cancel(err)
+	}
 }
 
 // tell puts in the outbox what a step means for the client, unless all that is
