@@ -13,14 +13,22 @@ const corkSize = 64 << 10
 
 var corkBuffers = sync.Pool{New: func() any { return new(make([]byte, 0, corkSize)) }}
 
+// lateSize bounds the control frames that wait for a write to end.
+const lateSize = 4 << 10
+
 // cork is a net.Conn that, between hold and release, gathers what is written and
-// passes it on in large pieces. Control frames that the WebSocket library writes
-// on its own, from the reading goroutine, keep their place in the stream.
+// passes it on in large pieces.
+//
+// The library writes control frames on its own, from the goroutine that reads. They
+// keep their place in the stream, and they never wait for a peer that does not read:
+// a reader that waited for its writer would keep the peer from reading, too.
 type cork struct {
 	net.Conn
 
-	mu   sync.Mutex // guards the rest; held while writing
-	held *[]byte    // nil outside of hold and release
+	mu      sync.Mutex // guards the rest; not held while writing
+	held    *[]byte    // nil outside of hold and release
+	writing bool       // what was held is being written
+	late    []byte     // control frames that came meanwhile; they are written next
 }
 
 // hold begins to gather.
@@ -44,27 +52,51 @@ func (c *cork) release() error {
 func (c *cork) Write(p []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.held == nil {
+	switch {
+	case c.writing: // so this is a control frame; of too many pongs some may be missing
+		if len(c.late)+len(p) <= lateSize {
+			c.late = append(c.late, p...)
+		}
+		return len(p), nil
+	case c.held == nil:
+		c.mu.Unlock()
+		defer c.mu.Lock()
 		return c.Conn.Write(p)
+	case len(*c.held)+len(p) <= corkSize:
+		*c.held = append(*c.held, p...)
+		return len(p), nil
 	}
-	if len(*c.held)+len(p) > corkSize {
-		if err := c.flush(); err != nil {
-			return 0, err
-		}
-		if len(p) >= corkSize {
-			return c.Conn.Write(p)
-		}
+	if err := c.flush(); err != nil {
+		return 0, err
+	}
+	if len(p) > corkSize {
+		return len(p), c.pass(p)
 	}
 	*c.held = append(*c.held, p...)
 	return len(p), nil
 }
 
+// flush passes on what is held.
 func (c *cork) flush() error {
 	if len(*c.held) == 0 {
 		return nil
 	}
-	_, err := c.Conn.Write(*c.held)
+	err := c.pass(*c.held)
 	*c.held = (*c.held)[:0]
+	return err
+}
+
+// pass writes p, and the control frames that come meanwhile. It lets go of the lock.
+func (c *cork) pass(p []byte) error {
+	c.writing = true
+	var err error
+	for err == nil && len(p) > 0 {
+		c.mu.Unlock()
+		_, err = c.Conn.Write(p)
+		c.mu.Lock()
+		p, c.late = c.late, nil
+	}
+	c.writing = false
 	return err
 }
 

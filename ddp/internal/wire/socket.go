@@ -32,7 +32,7 @@ type Socket struct {
 	cause error      // the first failure of the writer
 
 	closing   atomic.Bool
-	over      atomic.Bool // nothing that is sent now could arrive
+	over      atomic.Bool // the other side said farewell, or the network is gone
 	closeOnce sync.Once
 	farewell  atomic.Pointer[[]byte] // payload of the close frame that Close asked for
 	written   chan struct{}          // closed when the writer has ended
@@ -188,7 +188,7 @@ func (s *Socket) fail(err error) {
 func (s *Socket) Close(code int, text string) error {
 	s.closeOnce.Do(func() {
 		s.closing.Store(true)
-		if code == CodeDrop || s.over.Load() {
+		if code == CodeDrop {
 			s.conn.Close()
 			s.queue.close(ErrClosed)
 			<-s.written
