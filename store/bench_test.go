@@ -64,6 +64,7 @@ func BenchmarkFindOneByID(b *testing.B) {
 		}
 		b.Run(set.name+"/FindOne", func(b *testing.B) {
 			b.ReportAllocs()
+			defer reportCPU(b)()
 			for i := 0; b.Loop(); i++ {
 				if _, err := c.FindOne(boxed[i%set.n]); err != nil {
 					b.Fatal(err)
@@ -72,6 +73,7 @@ func BenchmarkFindOneByID(b *testing.B) {
 		})
 		b.Run(set.name+"/FindID", func(b *testing.B) {
 			b.ReportAllocs()
+			defer reportCPU(b)()
 			for i := 0; b.Loop(); i++ {
 				if _, err := c.FindID(ids[i%set.n]); err != nil {
 					b.Fatal(err)
@@ -79,6 +81,7 @@ func BenchmarkFindOneByID(b *testing.B) {
 			}
 		})
 		b.Run(set.name+"/GoMap", func(b *testing.B) {
+			defer reportCPU(b)()
 			for i := 0; b.Loop(); i++ {
 				if d, ok := m[keys[i%set.n]]; !ok || d.IsZero() {
 					b.Fatal("missing")
@@ -100,6 +103,7 @@ func BenchmarkFindOneByID(b *testing.B) {
 				}
 			}()
 			b.ReportAllocs()
+			defer reportCPU(b)()
 			for i := 0; b.Loop(); i++ {
 				if _, err := c.FindID(ids[i%set.n]); err != nil {
 					b.Fatal(err)
@@ -120,6 +124,7 @@ func BenchmarkIndexedEquality(b *testing.B) {
 	}
 	b.Run("All", func(b *testing.B) {
 		b.ReportAllocs()
+		defer reportCPU(b)()
 		for b.Loop() {
 			if docs, err = q.All(); err != nil {
 				b.Fatal(err)
@@ -130,6 +135,7 @@ func BenchmarkIndexedEquality(b *testing.B) {
 	b.Run("Each", func(b *testing.B) {
 		b.ReportAllocs()
 		n := 0
+		defer reportCPU(b)()
 		for b.Loop() {
 			for d := range q.Each() {
 				n += d.Len()
@@ -138,6 +144,7 @@ func BenchmarkIndexedEquality(b *testing.B) {
 	})
 	b.Run("Fresh", func(b *testing.B) {
 		b.ReportAllocs()
+		defer reportCPU(b)()
 		for b.Loop() {
 			if docs, err = c.Find(map[string]any{"author": "author0500"}).All(); err != nil {
 				b.Fatal(err)
@@ -154,6 +161,7 @@ func BenchmarkScan(b *testing.B) {
 		"flag":       true,
 	})
 	b.ReportAllocs()
+	defer reportCPU(b)()
 	for b.Loop() {
 		if _, err := q.Count(); err != nil {
 			b.Fatal(err)
@@ -173,6 +181,7 @@ func BenchmarkSortLimit(b *testing.B) {
 	} {
 		b.Run(bb.name, func(b *testing.B) {
 			b.ReportAllocs()
+			defer reportCPU(b)()
 			for b.Loop() {
 				if docs, err := bb.q.All(); err != nil || len(docs) != 20 {
 					b.Fatal(len(docs), err)
@@ -194,6 +203,7 @@ func BenchmarkInc(b *testing.B) {
 	}
 	b.Run("Batch", func(b *testing.B) {
 		b.ReportAllocs()
+		defer reportCPU(b)()
 		for i := 0; b.Loop(); {
 			s.Update(func(tx *Tx) error {
 				for range 1000 {
@@ -209,6 +219,7 @@ func BenchmarkInc(b *testing.B) {
 	})
 	b.Run("BatchUncompiled", func(b *testing.B) {
 		mod := map[string]any{"$inc": map[string]any{"score": 1}}
+		defer reportCPU(b)()
 		for i := 0; b.Loop(); {
 			s.Update(func(tx *Tx) error {
 				for range 1000 {
@@ -224,6 +235,7 @@ func BenchmarkInc(b *testing.B) {
 	})
 	b.Run("Commit", func(b *testing.B) {
 		b.ReportAllocs()
+		defer reportCPU(b)()
 		for i := 0; b.Loop(); i++ {
 			if _, err := c.UpdateOne(ids[i*7919%len(ids)], inc); err != nil {
 				b.Fatal(err)
@@ -232,6 +244,7 @@ func BenchmarkInc(b *testing.B) {
 	})
 	b.Run("CommitAndRead", func(b *testing.B) {
 		b.ReportAllocs()
+		defer reportCPU(b)()
 		for i := 0; b.Loop(); i++ {
 			if _, err := c.UpdateOne(ids[i*7919%len(ids)], inc); err != nil {
 				b.Fatal(err)
@@ -255,6 +268,7 @@ func BenchmarkBulkLoad(b *testing.B) {
 			var before, after runtime.MemStats
 			runtime.GC()
 			runtime.ReadMemStats(&before)
+			defer reportCPU(b)()
 			for b.Loop() {
 				s = New(Options{})
 				c := s.Collection("messages")

@@ -4,50 +4,41 @@ import (
 	"bytes"
 	"cmp"
 	"strings"
+	"unsafe"
 )
 
-// A block holds at most blockMax entries. A commit of its own copies one block
-// (about 1 KiB), and there is one pointer for the garbage collector in a block
-// where a tree of single entries has one in each.
+// A block holds at most blockMax entries. A commit of its own copies one block a
+// level (about 1 KiB), and there are four pointers for the garbage collector in a
+// block where a tree of single entries has one in each entry.
 const (
 	blockMax  = 64
 	blockData = 1 << 14 // bytes of keys after which a block is split, too
 )
 
-// block is a run of index entries in ascending order of (key, slot). What its
-// keys begin with alike is kept once; the rest lies in one piece of memory. A
-// document in an index of equal keys costs 12 bytes, and one in an index of
-// distinct dates about 20.
-//
-// As in pages, a block with the writer's stamp is changed in place, any other is
-// copied first.
-type block struct {
-	stamp  uint64
-	top    entry    // no entry is above it; fixed for the block's life
-	last   bool     // the last block of an index: top is above all
-	keys   int      // distinct keys
-	prefix string   // of every key
-	data   []byte   // the rest of each key, one after another
-	ends   []uint32 // ends[i] is where the rest of key i ends
-	slots  []uint64
-}
-
-// entry is a key and the slot of a document that has it. Keys compare as bytes,
-// and no key is the beginning of another in the same index.
+// entry is a key and the slot of a document that has it. Keys compare as bytes.
 type entry struct {
 	key  string
 	slot uint64
 }
 
-// below is the order of blocks in an index.
-func (b *block) below(c *block) bool {
-	if b.last || c.last {
-		return !b.last
-	}
-	if n := strings.Compare(b.top.key, c.top.key); n != 0 {
-		return n < 0
-	}
-	return b.top.slot < c.top.slot
+// block is a node of the tree of an index: a run of entries in ascending order of
+// (key, slot). What its keys begin with alike is kept once; the rest lies in one
+// piece of memory, so that a search stays within few cache lines. A document in an
+// index of equal keys costs 12 bytes, and one in an index of distinct dates about
+// 20.
+//
+// In an inner block the entries are borders: kid i has no entry above border i, and
+// those of kid i+1 are above it. There is one kid more than borders.
+//
+// A block with the writer's stamp is changed in place, any other is copied first.
+type block struct {
+	stamp  uint64
+	keys   int      // distinct keys; of a leaf
+	prefix string   // of every key
+	data   []byte   // the rest of each key, one after another
+	ends   []uint32 // ends[i] is where the rest of key i ends
+	slots  []uint64
+	kids   []*block // nil in a leaf
 }
 
 func (b *block) len() int { return len(b.slots) }
@@ -157,14 +148,14 @@ func (b *block) insert(i int, key []byte, slot uint64) {
 	}
 	b.slots = widen(b.slots, i, 1)
 	b.slots[i] = slot
-	if !b.repeats(i) {
+	if b.kids == nil && !b.repeats(i) {
 		b.keys++
 	}
 }
 
 // remove takes away entry i.
 func (b *block) remove(i int) {
-	if !b.repeats(i) {
+	if b.kids == nil && !b.repeats(i) {
 		b.keys--
 	}
 	from, to := uint32(0), b.ends[i]
@@ -191,18 +182,23 @@ func (b *block) clone(stamp uint64, room int) *block {
 	c.data = append(make([]byte, 0, len(b.data)+room), b.data...)
 	c.ends = append(make([]uint32, 0, len(b.ends)+1), b.ends...)
 	c.slots = append(make([]uint64, 0, len(b.slots)+1), b.slots...)
+	if b.kids != nil {
+		c.kids = append(make([]*block, 0, len(b.kids)+1), b.kids...)
+	}
 	return &c
 }
 
-// cut returns the entries [i, j) as a new block, with the memory that they need,
-// and with the top of b.
+// cut returns the entries [i, j) as a new block with the memory that they need.
 func (b *block) cut(i, j int, stamp uint64) *block {
-	c := &block{stamp: stamp, top: b.top, last: b.last}
+	c := &block{stamp: stamp}
+	if b.kids != nil {
+		c.kids = append(make([]*block, 0, j-i+1), b.kids[i:j+1]...)
+	}
 	if i == j {
 		return c
 	}
 	first, final := b.rest(i), b.rest(j-1)
-	n := common(string(first), final) // keys in between share it too
+	n := common(view(first), final) // keys in between share it too
 	c.prefix = b.prefix + string(first[:n])
 	size := 0
 	for k := i; k < j; k++ {
@@ -214,17 +210,62 @@ func (b *block) cut(i, j int, stamp uint64) *block {
 	for k := i; k < j; k++ {
 		c.data = append(c.data, b.rest(k)[n:]...)
 		c.ends = append(c.ends, uint32(len(c.data)))
-		if k == i || !b.same(k-1, k) {
+		if c.kids == nil && (k == i || !b.same(k-1, k)) {
 			c.keys++
 		}
 	}
 	return c
 }
 
-// join returns b and the block above it as one, with the top of the latter.
-func (b *block) join(c *block, stamp uint64) *block {
+// halve makes two blocks of one when the next entry falls at place i, and returns
+// what comes between them. Entries that come in order leave full blocks behind;
+// others, halves.
+func (b *block) halve(i int, stamp uint64) (low *block, border entry, high *block) {
+	n := b.len() / 2
+	switch i {
+	case 0:
+		n = 1
+	case b.len():
+		n = b.len() - 1
+	}
+	if b.kids != nil {
+		// The border in the middle goes up.
+		n = min(n, b.len()-1)
+		return b.cut(0, n, stamp), b.entry(n), b.cut(n+1, b.len(), stamp)
+	}
+	return b.cut(0, n, stamp), b.border(n), b.cut(n, b.len(), stamp)
+}
+
+// border returns an entry that is not below entry i-1, and below entry i; a short
+// one, for it is kept in the blocks above.
+func (b *block) border(i int) entry {
+	low, high := b.rest(i-1), b.rest(i)
+	if n := common(view(low), high) + 1; n < len(high) {
+		return entry{b.prefix + string(high[:n]), 0}
+	}
+	return b.entry(i - 1)
+}
+
+// fits reports whether the block and the one above it may become one. Neighbours
+// of an empty block take it over as long as they can.
+func (b *block) fits(c *block) bool {
+	n := b.len() + c.len()
+	if b.kids != nil {
+		n++ // the border between them
+	}
+	if b.len() == 0 || c.len() == 0 {
+		return n <= blockMax
+	}
+	return n <= blockMax*3/4 && len(b.data)+len(c.data) <= blockData/2
+}
+
+// join returns the block and the one above it as one; border is between them.
+func (b *block) join(c *block, border entry, stamp uint64) *block {
 	j := b.clone(stamp, len(c.data))
-	j.top, j.last = c.top, c.last
+	if b.kids != nil {
+		j.insert(len(j.slots), []byte(border.key), border.slot)
+		j.kids = append(j.kids, c.kids...)
+	}
 	for i := range c.slots {
 		key := append([]byte(c.prefix), c.rest(i)...)
 		j.insert(len(j.slots), key, c.slots[i])
@@ -269,3 +310,6 @@ func widen[E any](s []E, i, n int) []E {
 	copy(s[i+n:], s[i:])
 	return s
 }
+
+// view returns bytes as a string without copying them, to look at for a moment.
+func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }

@@ -123,22 +123,45 @@ func buildIndex(key *query.IndexKey, p *pages) *index {
 	return x
 }
 
-// fill lays sorted entries into the blocks of an empty index. Blocks are left
-// with an eighth to spare, so that the first inserts do not split all of them.
+// fill lays sorted entries into the leaves of an empty index, and builds the
+// levels above. Blocks are left with an eighth to spare, so that the first inserts
+// do not split all of them.
 func (x *index) fill(entries []built) {
-	end, _ := x.tree.Max()
-	x.take(end)
-	b := &block{}
+	const most = blockMax - blockMax/8
+	var level []*block
+	var borders []entry // borders[i] is between level[i] and level[i+1]
+	all := block{}
+	close := func() {
+		leaf := all.cut(0, all.len(), 0)
+		level = append(level, leaf)
+		x.leaves, x.keys, x.size = x.leaves+1, x.keys+leaf.keys, x.size+leaf.len()
+		all = block{slots: all.slots[:0], ends: all.ends[:0], data: all.data[:0]}
+	}
+	x.leaves = 0
 	for i := range entries {
 		e := &entries[i]
-		if b.len() >= blockMax-blockMax/8 || b.full(e.key) {
-			b.top = b.entry(b.len() - 1)
-			x.put(b.cut(0, b.len(), 0))
-			b = &block{slots: b.slots[:0], ends: b.ends[:0], data: b.data[:0]}
+		if all.len() >= most || all.full(e.key) {
+			borders = append(borders, all.entry(all.len()-1))
+			close()
 		}
-		b.insert(b.len(), e.key, e.slot)
-		x.size++
+		all.insert(all.len(), e.key, e.slot)
 	}
-	b.last = true
-	x.put(b.cut(0, b.len(), 0))
+	close()
+	for len(level) > 1 {
+		var up []*block
+		var upBorders []entry
+		b := &block{kids: level[:1:1]}
+		for i, border := range borders {
+			if b.len() >= most || b.full([]byte(border.key)) {
+				up = append(up, b)
+				upBorders = append(upBorders, border)
+				b = &block{kids: level[i+1 : i+2 : i+2]}
+				continue
+			}
+			b.insert(b.len(), []byte(border.key), border.slot)
+			b.kids = append(b.kids, level[i+1])
+		}
+		level, borders = append(up, b), upBorders
+	}
+	x.root = level[0]
 }

@@ -49,6 +49,49 @@ func entriesOf(t *testing.T, x *index, low, high string) []entry {
 	return up
 }
 
+// check holds a block to its invariants: its entries are above low and not above
+// high.
+func (b *block) check(t *testing.T, low, high *entry, leaf func(*block)) {
+	t.Helper()
+	n := 0
+	last := low
+	for i := range b.slots {
+		e := b.entry(i)
+		if last != nil && compareEntries(*last, e) >= 0 || high != nil && compareEntries(e, *high) > 0 {
+			t.Fatalf("entry %v of a block after %v and up to %v", e, last, high)
+		}
+		if i == 0 || !b.same(i-1, i) {
+			n++
+		}
+		last = &e
+	}
+	if len(b.ends) != len(b.slots) || b.len() > blockMax || b.kids == nil && n != b.keys {
+		t.Fatalf("block of %d entries, %d ends: counts %d distinct, has %d", b.len(), len(b.ends), b.keys, n)
+	}
+	if b.kids == nil {
+		leaf(b)
+		return
+	}
+	if len(b.kids) != b.len()+1 {
+		t.Fatalf("%d kids, %d borders", len(b.kids), b.len())
+	}
+	for i, kid := range b.kids {
+		l, h := low, high
+		if i > 0 {
+			e := b.entry(i - 1)
+			l = &e
+		}
+		if i < b.len() {
+			e := b.entry(i)
+			h = &e
+		}
+		if (kid.kids == nil) != (b.kids[0].kids == nil) {
+			t.Fatal("leaves of several depths")
+		}
+		kid.check(t, l, h, leaf)
+	}
+}
+
 // checkIndex holds an index to the entries that it should have, and to its own
 // invariants.
 func checkIndex(t *testing.T, x *index, want []entry, r *rand.Rand) {
@@ -56,33 +99,20 @@ func checkIndex(t *testing.T, x *index, want []entry, r *rand.Rand) {
 	if got := entriesOf(t, x, "", ""); !slices.Equal(got, want) {
 		t.Fatalf("%d entries, want %d", len(got), len(want))
 	}
-	blocks, keys, distinct := 0, 0, 0
-	x.tree.Scan(func(b *block) bool {
-		n := 0
-		for i := range b.slots {
-			if i == 0 || !b.same(i-1, i) {
-				n++
-			}
-			if e := b.entry(i); !b.last && compareEntries(e, b.top) > 0 {
-				t.Fatalf("entry %v above the top %v of its block", e, b.top)
-			}
-		}
-		if n != b.keys || len(b.ends) != len(b.slots) || b.len() > blockMax {
-			t.Fatalf("block of %d entries, %d ends: counts %d distinct, has %d", b.len(), len(b.ends), b.keys, n)
-		}
-		blocks++
-		keys += n
-		return true
+	leaves, keys, distinct := 0, 0, 0
+	x.root.check(t, nil, nil, func(b *block) {
+		leaves++
+		keys += b.keys
 	})
 	for i := range want {
 		if i == 0 || want[i].key != want[i-1].key {
 			distinct++
 		}
 	}
-	if x.size != len(want) || x.blocks != blocks || x.keys != keys {
-		t.Fatalf("size %d blocks %d keys %d, want %d, %d, %d", x.size, x.blocks, x.keys, len(want), blocks, keys)
+	if x.size != len(want) || x.leaves != leaves || x.keys != keys {
+		t.Fatalf("size %d leaves %d keys %d, want %d, %d, %d", x.size, x.leaves, x.keys, len(want), leaves, keys)
 	}
-	if got := x.info().Distinct; got > distinct || got < distinct-blocks {
+	if got := x.info().Distinct; got > distinct || got < distinct-leaves {
 		t.Fatalf("%d distinct keys, says %d", distinct, got)
 	}
 	for range 10 {
@@ -136,7 +166,6 @@ func TestIndexIsASortedList(t *testing.T) {
 			r := rand.New(rand.NewPCG(1, uint64(len(name))))
 			x := testIndex(t)
 			var want []entry
-			var w scratch
 			type version struct {
 				x    *index
 				want []entry
@@ -150,10 +179,10 @@ func TestIndexIsASortedList(t *testing.T) {
 			step := func(grow bool, i int) {
 				e := entry{shape(r, i), uint64(i)}
 				if grow {
-					x.insert([]byte(e.key), e.slot, stamp, &w)
+					x.insert([]byte(e.key), e.slot, stamp)
 				} else if len(want) > 0 {
 					e = want[r.IntN(len(want))]
-					x.remove([]byte(e.key), e.slot, stamp, &w)
+					x.remove([]byte(e.key), e.slot, stamp)
 				}
 				k, found := slices.BinarySearchFunc(want, e, compareEntries)
 				if grow && !found {
@@ -178,8 +207,8 @@ func TestIndexIsASortedList(t *testing.T) {
 				step(false, 0)
 			}
 			checkIndex(t, x, nil, r)
-			if x.blocks != 1 {
-				t.Fatalf("%d blocks in an empty index", x.blocks)
+			if x.leaves != 1 || x.root.kids != nil {
+				t.Fatalf("%d leaves in an empty index", x.leaves)
 			}
 			for _, v := range kept {
 				checkIndex(t, v.x, v.want, r)
@@ -191,21 +220,20 @@ func TestIndexIsASortedList(t *testing.T) {
 // TestIndexDropsNearlyEmptyBlocks keeps one entry in fifty.
 func TestIndexDropsNearlyEmptyBlocks(t *testing.T) {
 	x := testIndex(t)
-	var w scratch
 	key := func(i int) []byte { return binary.BigEndian.AppendUint32(nil, uint32(i)) }
 	for i := range 50_000 {
-		x.insert(key(i), uint64(i), 1, &w)
+		x.insert(key(i), uint64(i), 1)
 	}
-	if x.blocks > 50_000/blockMax*3/2 {
-		t.Errorf("%d blocks for ascending keys", x.blocks)
+	if x.leaves > 50_000/blockMax*3/2 {
+		t.Errorf("%d blocks for ascending keys", x.leaves)
 	}
 	for i := range 50_000 {
 		if i%50 != 0 {
-			x.remove(key(i), uint64(i), 1, &w)
+			x.remove(key(i), uint64(i), 1)
 		}
 	}
-	if x.size != 1000 || x.blocks > 200 {
-		t.Errorf("%d entries in %d blocks", x.size, x.blocks)
+	if x.size != 1000 || x.leaves > 200 {
+		t.Errorf("%d entries in %d blocks", x.size, x.leaves)
 	}
 }
 

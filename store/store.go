@@ -138,7 +138,7 @@ func (s *Store) transact(tx *Tx, fn func(*Tx) error) (Seq, error) {
 
 // bigCommit is the number of changes from which a commit lets readers have the
 // moment before it while it is applied: below it they wait less than 0.1 ms.
-const bigCommit = 64
+const bigCommit = 1024
 
 // commit makes one commit of what a transaction has gathered.
 //

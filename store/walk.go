@@ -2,55 +2,74 @@ package store
 
 import "slices"
 
-// walk calls yield with the entries whose keys are in [low, high), block by
-// block and in ascending order, until it returns false: the entries [i, j) of b,
-// at least one. An empty high is no upper end. walk reports whether it got to the
+// walk calls yield with the entries whose keys are in [low, high), leaf by leaf
+// and in ascending order, until it returns false: the entries [i, j) of b, at
+// least one. An empty high is no upper end. walk reports whether it got to the
 // end.
 func (x *index) walk(low, high string, yield func(b *block, i, j int) bool) (done bool) {
-	done = true
-	first := true
-	x.tree.Ascend(&block{top: entry{key: low}}, func(b *block) bool {
-		i, j, more := 0, b.len(), true
-		if first {
-			i, first = b.reach(low), false
-		}
-		// The top of a block is above its entries: one comparison tells that all of
-		// them are in.
-		if high != "" && (b.last || b.top.key >= high) {
-			j, more = b.reach(high), false
-		}
-		if i < j {
-			done = yield(b, i, j)
-		}
-		return done && more
-	})
-	return done
+	return x.root.walk(low, high, yield)
 }
 
 // walkBack is walk in descending order; within [i, j) it is for yield to go
 // backwards.
 func (x *index) walkBack(low, high string, yield func(b *block, i, j int) bool) (done bool) {
-	var from *block
-	if high == "" {
-		from, _ = x.tree.Max()
-	} else {
-		x.tree.Ascend(&block{top: entry{key: high}}, func(b *block) bool {
-			from = b
-			return false
-		})
+	return x.root.walkBack(low, high, yield)
+}
+
+// within returns the entries of a leaf, or the kids of an inner block, that may
+// be in [low, high).
+func (b *block) within(low, high string) (i, j int) {
+	if low != "" {
+		i = b.reach(low)
 	}
-	done = true
-	x.tree.Descend(from, func(b *block) bool {
-		i, j := b.reach(low), b.len()
-		if b == from && high != "" {
-			j = b.reach(high)
+	j = b.len()
+	if high != "" {
+		j = b.reach(high)
+	}
+	if b.kids != nil {
+		j++
+	}
+	return i, j
+}
+
+func (b *block) walk(low, high string, yield func(b *block, i, j int) bool) bool {
+	i, j := b.within(low, high)
+	if b.kids == nil {
+		return i >= j || yield(b, i, j)
+	}
+	for k := i; k < j; k++ {
+		l, h := "", "" // kids in between are in the range as a whole
+		if k == i {
+			l = low
 		}
-		if i < j {
-			done = yield(b, i, j)
+		if k == j-1 {
+			h = high
 		}
-		return done && i == 0
-	})
-	return done
+		if !b.kids[k].walk(l, h, yield) {
+			return false
+		}
+	}
+	return true
+}
+
+func (b *block) walkBack(low, high string, yield func(b *block, i, j int) bool) bool {
+	i, j := b.within(low, high)
+	if b.kids == nil {
+		return i >= j || yield(b, i, j)
+	}
+	for k := j - 1; k >= i; k-- {
+		l, h := "", ""
+		if k == i {
+			l = low
+		}
+		if k == j-1 {
+			h = high
+		}
+		if !b.kids[k].walkBack(l, h, yield) {
+			return false
+		}
+	}
+	return true
 }
 
 // appendSlots appends the slots of the entries in [low, high), in index order.
