@@ -21,7 +21,7 @@ type progress struct {
 	synced   <-chan struct{} // closed when every subscription was answered
 
 	phase replica.Phase
-	told  bool // a phase was told
+	told  bool      // a phase was told
 	since time.Time // when the connection that syncs was begun
 	had   int       // documents at since
 	done  bool
