@@ -15,21 +15,16 @@ import (
 	"github.com/replicad/replicad/store"
 )
 
-// childEnv makes the test binary a child that writes until it is killed:
-// "crash SEED PATH" or "fill SEED PATH".
+// childEnv makes the test binary a child: "NAME SEED PATH".
 const childEnv = "PERSIST_TEST_CHILD"
+
+// children are what a child can be. They return only to fail.
+var children = map[string]func(seed uint64, path string) error{"crash": childCrash}
 
 func child() {
 	args := strings.Fields(os.Getenv(childEnv))
 	seed, _ := strconv.ParseUint(args[1], 10, 64)
-	var err error
-	switch args[0] {
-	case "crash":
-		err = childCrash(seed, args[2])
-	case "fill":
-		err = childFill(seed, args[2])
-	}
-	fmt.Println("error", err)
+	fmt.Println("error", children[args[0]](seed, args[2]))
 	os.Exit(3)
 }
 

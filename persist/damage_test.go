@@ -1,14 +1,19 @@
 package persist
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"go.etcd.io/bbolt"
 
 	"github.com/replicad/replicad/store"
 )
@@ -255,6 +260,17 @@ func TestLocked(t *testing.T) {
 	if err := Compact(ctx, path); !errors.Is(err, ErrLocked) {
 		t.Errorf("Compact: %v", err)
 	}
+	// Another process is named as well.
+	other := tempFile(t)
+	cmd, lines := startChild(t, "crash", 1, other)
+	lines.Scan()
+	_, err = Open(ctx, other, Options{})
+	if want := fmt.Sprintf("process %d", cmd.Process.Pid); !errors.Is(err, ErrLocked) ||
+		lockHolder(other) != 0 && !strings.Contains(err.Error(), want) {
+		t.Errorf("%v, want %q", err, want)
+	}
+	cmd.Process.Kill()
+	cmd.Wait()
 	// Whoever waits gets it when it is free.
 	opened := make(chan *DB)
 	go func() {
@@ -272,5 +288,74 @@ func TestLocked(t *testing.T) {
 	tw.check(t, db)
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("%v, %v", info.Mode(), err)
+	}
+}
+
+// A part of the file as it was before, with good checksums, is still noticed.
+func TestOlderPart(t *testing.T) {
+	tw, good := sample(t, 8)
+	path := tempFile(t)
+	for _, c := range []struct {
+		name string
+		edit func(tx *bbolt.Tx) error
+	}{
+		{"a chunk is missing", func(tx *bbolt.Tx) error {
+			b := tx.Bucket(baseName(1))
+			k, _ := b.Cursor().First()
+			return b.Delete(k)
+		}},
+		{"the last block of the log is missing", func(tx *bbolt.Tx) error {
+			st, err := loadState(tx)
+			if err != nil {
+				return err
+			}
+			b := tx.Bucket(logName(st.gens[len(st.gens)-1].number))
+			k, _ := b.Cursor().Last()
+			return b.Delete(k)
+		}},
+		{"a chunk is older", func(tx *bbolt.Tx) error {
+			b := tx.Bucket(baseName(1))
+			k, v := b.Cursor().First()
+			k, v = bytes.Clone(k), bytes.Clone(v[:len(v)-1])
+			r := reader[[]byte]{b: v[4:], slot: binary.BigEndian.Uint64(k)}
+			_, first, _, _ := r.next()
+			v = append([]byte{0, 0, 0, 0, 0}, binary.AppendUvarint(nil, uint64(len(first)+1))...)
+			v = append(v, first...)
+			binary.LittleEndian.PutUint32(v, checksum(baseName(1), k, v[4:]))
+			return b.Put(k, v)
+		}},
+		{"the head is gone", func(tx *bbolt.Tx) error { return tx.Bucket(metaBucket).Delete(headKey) }},
+		{"a collection is gone", func(tx *bbolt.Tx) error { return tx.Bucket(metaBucket).Delete(collectionKey(2)) }},
+		{"all is gone", func(tx *bbolt.Tx) error { return tx.DeleteBucket(metaBucket) }},
+		{"a document is not one", func(tx *bbolt.Tx) error {
+			st, err := loadState(tx)
+			if err != nil {
+				return err
+			}
+			c := st.collections[0]
+			b, err := newBlocks(tx, baseName(c.id), &c.base, new(arena))
+			if err != nil {
+				return err
+			}
+			c.top, c.dirty = c.top+1, true
+			add(b, c.top, "nonsense")
+			b.end()
+			return st.save(tx.Bucket(metaBucket))
+		}},
+	} {
+		if err := os.WriteFile(path, good, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		edit(t, path, c.edit)
+		_, err := Check(context.Background(), path)
+		if c.name == "all is gone" && errors.Is(err, ErrNotReplica) {
+			continue
+		}
+		if !errors.Is(err, ErrDamaged) {
+			t.Errorf("%s: %v", c.name, err)
+		}
+		if _, err := tryFile(t, tw, path); !errors.Is(err, ErrDamaged) {
+			t.Errorf("%s: %v", c.name, err)
+		}
 	}
 }

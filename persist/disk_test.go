@@ -16,6 +16,8 @@ import (
 	"time"
 )
 
+func init() { children["fill"] = childFill }
+
 // The disk is full: Flush and Err say so, nothing is lost in memory, and when
 // there is room again everything is written. The child stands for a process on
 // such a disk: it may not make a file larger than a limit, which it lifts when it

@@ -13,8 +13,9 @@
 //     existed, or not at all and with ErrDamaged. A damaged file is never
 //     written to. (If the page that names the last transaction is hit, bbolt
 //     goes back to the one before: that is such a state.)
-//   - A file is made whole or not at all. If a crash comes while it is made, a
-//     hidden file beside it, ".NAME.new-*", may be left, to be deleted.
+//   - A file is made whole or not at all, where the file system has hard links.
+//     If a crash comes while it is made, a hidden file beside it, ".NAME.new-*",
+//     may be left, to be deleted.
 //
 // # Who waits
 //
@@ -34,7 +35,8 @@
 // and half of the base, in steps of about a megabyte, and at a pace at which it
 // stays below the size of the base and 8 MiB.
 //
-// Figures on two cores at 2.9 GHz, documents of 300 bytes, 1,000 a commit; bytes
-// are those of all pages written, folding included. See BenchmarkAppend and
-// BenchmarkLoad.
+// Measured with documents of 276 bytes, 1,000 a commit, on two cores: inserting
+// takes 0.6 µs of one core a document and writes 291 bytes, all pages counted;
+// random updates of 100,000 documents write 430 to 700 bytes each, with folding;
+// loading takes 0.25 µs of a core a document, and opening 0.1 µs.
 package persist

@@ -17,7 +17,7 @@ import (
 // Nothing has to be noted on the way. Loading lays the whole log over the base,
 // old generation first, and an entry that is in the base already changes nothing
 // there. So a fold that is cut off by a crash simply begins again.
-//
+
 // foldLimits says when and in what steps; tests have smaller ones.
 type foldLimits struct {
 	// after is the size of a log that is folded, if the base is small. 4 MiB take

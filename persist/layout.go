@@ -59,10 +59,6 @@ func logName(gen uint64) []byte      { return binary.BigEndian.AppendUint64([]by
 func collectionKey(id uint32) []byte { return binary.BigEndian.AppendUint32([]byte{'c'}, id) }
 func slotKey(slot uint64) []byte     { return binary.BigEndian.AppendUint64(nil, slot) }
 
-func logKey(seq store.Seq, n uint32) []byte {
-	return binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint64(nil, uint64(seq)), n)
-}
-
 // sums is what the file says of a set of values beside the values themselves.
 type sums struct {
 	values uint64 // how many
