@@ -33,13 +33,15 @@ type path struct {
 // makePath takes a dotted path apart. It never looks at what the names mean:
 // "$" is a name here.
 func makePath(text string) (path, error) {
-	names := strings.Split(text, ".")
-	if len(names) > maxSegments {
-		return path{}, syntaxError(clip(text), "", "a path may have %d names, this one has %d", maxSegments, len(names))
+	names := strings.Count(text, ".") + 1
+	if names > maxSegments {
+		return path{}, syntaxError(clip(text), "", "a path may have %d names, this one has %d", maxSegments, names)
 	}
-	p := path{text: text, segs: make([]segment, len(names))}
+	p := path{text: text, segs: make([]segment, names)}
 	positions := 0
-	for i, n := range names {
+	for i := range p.segs {
+		n, rest, _ := strings.Cut(text, ".")
+		text = rest
 		p.segs[i] = segment{name: ejson.NameOf(n), text: n, index: position(n), odd: -1}
 		if p.segs[i].index < 0 {
 			if bare := strings.TrimLeft(n, "0"); bare != n {
@@ -51,7 +53,7 @@ func makePath(text string) (path, error) {
 		}
 	}
 	if positions > maxPositions {
-		return path{}, syntaxError(clip(text), "", "a path may have %d positions, this one has %d", maxPositions, positions)
+		return path{}, syntaxError(clip(p.text), "", "a path may have %d positions, this one has %d", maxPositions, positions)
 	}
 	return p, nil
 }
