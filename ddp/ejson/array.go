@@ -59,10 +59,10 @@ func (a Array) At(i int) Value {
 	}
 	at := last - 4*n
 	p := at + 4*i
-	w := word(s, p)
+	w := le32(s, p)
 	hi := at
 	if p+4 < last {
-		hi = int(word(s, p+4) & offsetMask)
+		hi = int(le32(s, p+4) & offsetMask)
 	}
 	return view(s, w>>tagShift&tagMask, int(w&offsetMask), hi)
 }

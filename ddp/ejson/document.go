@@ -129,7 +129,7 @@ func (d Doc) Lookup(n Name) Value {
 	}
 	at := last - 4*c
 	for p := at; p < last; p += 4 {
-		w := word(s, p)
+		w := le32(s, p)
 		if (w^n.want)&hashMask != 0 {
 			continue
 		}
@@ -144,7 +144,7 @@ func (d Doc) Lookup(n Name) Value {
 		}
 		hi := at
 		if p+4 < last {
-			hi = int(word(s, p+4) & offsetMask)
+			hi = int(le32(s, p+4) & offsetMask)
 		}
 		return view(s, w>>tagShift&tagMask, lo, hi)
 	}
@@ -169,7 +169,7 @@ func (t *table) find(n Name) int {
 		shift, meta = 3, t.at+4
 	}
 	for i := range t.n {
-		if (word(t.s, meta+i<<shift)^n.want)&hashMask == 0 {
+		if (le32(t.s, meta+i<<shift)^n.want)&hashMask == 0 {
 			if name, _ := nameAt(t.s, int(t.entry(i).off)); name == n.s {
 				return i
 			}
@@ -254,9 +254,9 @@ func (d Doc) HasID(id ID) bool {
 		return d.ID() == id
 	}
 	end := last - 4*c
-	w := word(s, end)
+	w := le32(s, end)
 	if c > 1 {
-		end = int(word(s, end+4) & offsetMask)
+		end = int(le32(s, end+4) & offsetMask)
 	}
 	return w == idName.want|tagString<<tagShift && end == len(head)+n
 }

@@ -97,10 +97,10 @@ func open(s string) table {
 
 func (t *table) entry(i int) entry {
 	if !t.wide {
-		w := word(t.s, t.at+4*i)
+		w := le32(t.s, t.at+4*i)
 		return entry{off: w & offsetMask, meta: w &^ offsetMask}
 	}
-	return entry{off: word(t.s, t.at+8*i), meta: word(t.s, t.at+8*i+4)}
+	return entry{off: le32(t.s, t.at+8*i), meta: le32(t.s, t.at+8*i+4)}
 }
 
 // end returns where field i ends.
@@ -109,9 +109,9 @@ func (t *table) end(i int) int {
 		return t.at
 	}
 	if !t.wide {
-		return int(word(t.s, t.at+4*i+4) & offsetMask)
+		return int(le32(t.s, t.at+4*i+4) & offsetMask)
 	}
-	return int(word(t.s, t.at+8*i+8))
+	return int(le32(t.s, t.at+8*i+8))
 }
 
 // field returns the name of field i of a document, its entry, and where its

@@ -49,7 +49,7 @@ func (d Doc) marker() string {
 }
 
 // shortcut reads the commonest of them, dates and ObjectIDs as servers write
-// them, straight from the text. It costs 20 ns where the long way costs 120.
+// them, straight from the text. It takes 20 ns where the long way takes 95.
 func (d *Decoder) shortcut() (tag uint32, ok bool) {
 	const date, oid = `{"$date":`, `{"$type":"oid","$value":"`
 	rest := d.text[d.pos:]

@@ -7,8 +7,8 @@ import (
 
 // splicer writes a run whose number of fields and size are known beforehand,
 // into one allocation that becomes the run: fields from the front, their entries
-// into the table at the same time. It does with a third of the time and half of
-// the memory what a writer would do.
+// into the table at the same time. It takes two thirds of the time and half of
+// the memory that a writer would.
 type splicer struct {
 	out  []byte
 	p    int // where the next field goes
