@@ -20,10 +20,10 @@ const Format = 1
 // pass, and a nested run in its place inside the outer one. A value ends where
 // the next field begins, or at the table. All integers are little-endian.
 //
-// A word is offset (16 bits), tag (5), hash (11). Where the fields need more
-// than 64 KiB or there are more than maxNarrow of them, the run is wide: each
-// word is followed by nothing but preceded by a 32-bit offset of its own, the
-// count takes four bytes, and the last byte is wideMark.
+// A word is offset (16 bits), tag (5), hash (11). Where the fields take more than
+// 64 KiB or there are more than maxNarrow of them, the run is wide: an entry is two
+// words, the offset and then tag and hash, the count takes four bytes, and behind
+// it stands wideMark.
 //
 // The form is canonical: equal values in equal order give equal bytes, but for
 // 0 and -0.
