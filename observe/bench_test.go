@@ -2,6 +2,7 @@ package observe
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -27,6 +28,10 @@ func corpus(b *testing.B, n int) (*store.Store, []ejson.Doc) {
 		}
 		return nil
 	})
+	c := s.Collection("messages")
+	if err := errors.Join(c.Index("author"), c.Index("room", "ts"), c.Index("n")); err != nil {
+		b.Fatal(err)
+	}
 	return s, docs
 }
 
@@ -176,9 +181,6 @@ func BenchmarkW7(b *testing.B) {
 func BenchmarkStart(b *testing.B) {
 	s, _ := corpus(b, 100_000)
 	c := s.Collection("messages")
-	if err := c.Index("author"); err != nil {
-		b.Fatal(err)
-	}
 	b.ReportAllocs()
 	for b.Loop() {
 		var hs []*Handle
@@ -191,6 +193,97 @@ func BenchmarkStart(b *testing.B) {
 		}
 		for _, h := range hs {
 			h.Stop()
+		}
+	}
+}
+
+// BenchmarkHub is the work of hub and handle for one change, on one goroutine and
+// without the store: found, placed, put in the mailbox, and taken out as events.
+func BenchmarkHub(b *testing.B) {
+	const n = 20_000
+	s, docs := corpus(b, n)
+	c := s.Collection("messages")
+	var snap = s.Snapshot()
+	slots := map[ejson.ID]uint64{}
+	for slot, d := range snap.Each("messages") {
+		slots[d.ID()] = slot
+	}
+	for _, kind := range []struct {
+		name  string
+		q     func(i int) store.Query[ejson.Doc]
+		count int
+		field string
+	}{
+		{"room=100", func(i int) store.Query[ejson.Doc] { return c.Find(object{"room": fmt.Sprint("room", i)}) }, 100, "score"},
+		{"author=1000", func(i int) store.Query[ejson.Doc] { return c.Find(object{"author": fmt.Sprint("author", i)}) }, 1000, "score"},
+		{"range=100", func(i int) store.Query[ejson.Doc] {
+			return c.Find(object{"n": object{"$gte": i * n / 100, "$lt": (i + 1) * n / 100}})
+		}, 100, "score"},
+		{"sorted", func(i int) store.Query[ejson.Doc] { return c.Find(nil).Sort("-ts").Limit(50) }, 1, "ts"},
+		{"sorted-room", func(i int) store.Query[ejson.Doc] {
+			return c.Find(object{"room": fmt.Sprint("room", i)}).Sort("-ts").Limit(50)
+		}, 100, "ts"},
+	} {
+		for _, batch := range []int{1, 100} {
+			b.Run(fmt.Sprintf("%s/batch=%d", kind.name, batch), func(b *testing.B) {
+				var hs []*Handle
+				for i := range kind.count {
+					spec, err := compile(kind.q(i))
+					if err != nil {
+						b.Fatal(err)
+					}
+					h, _ := begin(spec, hasOrder(spec))
+					hs = append(hs, h)
+				}
+				h := hs[0].hub
+				r := rand.New(rand.NewPCG(3, 3))
+				now := append([]ejson.Doc(nil), docs...)
+				entries := make([]entry, 0, 2000)
+				for range cap(entries) {
+					var e entry
+					for range batch {
+						i := r.IntN(n)
+						old := now[i]
+						now[i] = old.WithValue(kind.field, ejson.NumberValue(1.7e12+float64(r.IntN(1<<30))))
+						e.changes = append(e.changes, store.Change{Collection: "messages", ID: old.ID(), Slot: slots[old.ID()], Before: old, After: now[i]})
+					}
+					entries = append(entries, e)
+				}
+				events := 0
+				b.ReportAllocs()
+				b.ResetTimer()
+				k := 0
+				for done := 0; done < b.N; done += batch {
+					e := entries[k%len(entries)]
+					k++
+					e.seq = h.seq + 1
+					h.mu.Lock()
+					h.applyLocked(e)
+					h.mu.Unlock()
+					if k%32 != 0 {
+						continue
+					}
+					for _, hd := range hs {
+						if len(hd.wake) == 0 {
+							continue
+						}
+						<-hd.wake
+						for {
+							got, number, ok := hd.poll()
+							if !ok {
+								break
+							}
+							events += len(got.Events)
+							hd.finish(number, 1)
+						}
+					}
+				}
+				b.StopTimer()
+				b.ReportMetric(float64(events)/float64(b.N), "events/op")
+				for _, hd := range hs {
+					hd.quit()
+				}
+			})
 		}
 	}
 }

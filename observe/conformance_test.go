@@ -209,6 +209,9 @@ func (v *vector) run() error {
 			resume = nil
 		case "stop":
 			h.Stop()
+			if second != nil {
+				second.Stop()
+			}
 			stopped = true
 		}
 		if (err != nil) != step.Field("error").Bool() {

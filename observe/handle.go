@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -34,9 +33,8 @@ type Handle struct {
 	res     *result
 	at      int       // seat among the result's handles; guarded by the hub's mutex
 	since   store.Seq // commits up to here it has seen at its start; likewise
-	query   string    // for people
+	spec    *store.Spec
 	deliver func(*Handle, docBatch) error
-	logger  *slog.Logger
 
 	wake chan struct{} // one place
 	done chan struct{} // closed when no callback runs or will run
@@ -59,6 +57,7 @@ type waiter struct {
 	done   chan struct{}
 }
 
+// stats is what Explain tells of a handle's deliveries.
 type stats struct {
 	batches uint64
 	merged  uint64
@@ -258,9 +257,9 @@ func (h *Handle) run() {
 func (h *Handle) call(b docBatch) (ok bool) {
 	defer func() {
 		if v := recover(); v != nil {
-			err := &PanicError{Query: h.query, Value: v, Stack: debug.Stack()}
-			h.logger.Error("observe: a callback panicked; its observation is stopped",
-				"query", h.query, "panic", v, "stack", string(err.Stack))
+			err := &PanicError{Query: describe(h.spec), Value: v, Stack: debug.Stack()}
+			h.spec.Store.Logger().Error("observe: a callback panicked; its observation is stopped",
+				"query", err.Query, "panic", v, "stack", string(err.Stack))
 			h.end(err)
 		}
 	}()
@@ -273,7 +272,8 @@ func (h *Handle) call(b docBatch) (ok bool) {
 
 // misfit ends the observation for a document that cannot be made a T.
 func (h *Handle) misfit(err error) {
-	h.logger.Error("observe: a document does not fit; its observation is stopped", "query", h.query, "error", err)
+	h.spec.Store.Logger().Error("observe: a document does not fit; its observation is stopped",
+		"query", describe(h.spec), "error", err)
 	h.end(err)
 }
 

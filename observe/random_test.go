@@ -291,7 +291,7 @@ func (w *watcher) equalLocked(s *store.Snapshot) {
 		slices.SortFunc(want, byID)
 	}
 	if !slices.EqualFunc(got, want, ejson.Doc.Same) {
-		w.tb.Fatalf("%s at %d:\nobserved %v\nfetched  %v", w.h.query, s.Seq(), got, want)
+		w.tb.Fatalf("%s at %d:\nobserved %v\nfetched  %v", describe(w.h.spec), s.Seq(), got, want)
 	}
 }
 
@@ -305,7 +305,7 @@ func watch(tb testing.TB, q store.Query[ejson.Doc], m *moments, slow bool) *watc
 		tb.Fatal(err)
 	}
 	w.ordered = hasOrder(spec)
-	w.h = &Handle{query: describe(spec)}
+	w.h = &Handle{spec: spec}
 	h, err := Start(q, w.take)
 	if err != nil {
 		tb.Fatal(err)

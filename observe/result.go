@@ -44,6 +44,7 @@ type result struct {
 	changes uint64     // met so far, for Explain
 	oldKey  []byte     // scratch
 	newKey  []byte     // scratch
+	steps   []step     // scratch
 }
 
 func newResult(spec *store.Spec, ordered bool, name string) *result {
@@ -220,26 +221,26 @@ func (r *result) cross(i int, was, is bool, to int) {
 }
 
 // events turns deltas, which lead to the state that the result is in, into
-// events. What the projection hides gives none.
+// events. What the projection hides gives none. The hub's mutex is held.
 func (r *result) events(deltas []delta) []docEvent {
-	steps := make([]step, 0, len(deltas))
-	for i := range deltas {
-		d := &deltas[i]
-		st := step{delta: d, was: r.project(d.old.doc), is: r.project(d.new.doc)}
-		if !d.old.none() && !d.new.none() && st.was != st.is {
-			st.set, st.unset = ejson.Diff(st.was, st.is)
-		}
-		steps = append(steps, st)
-	}
-	if len(steps) == 0 {
+	if len(deltas) == 0 {
 		return nil
 	}
 	if r.ordered {
-		return r.span().place(steps)
+		for i := range deltas {
+			r.steps = append(r.steps, r.step(&deltas[i]))
+		}
+		events := r.span().place(r.steps)
+		clear(r.steps)
+		r.steps = r.steps[:0]
+		if cap(r.steps) > maxFill {
+			r.steps = nil // one large commit is no reason to keep the space
+		}
+		return events
 	}
-	events := make([]docEvent, 0, len(steps))
-	for i := range steps {
-		switch st := &steps[i]; {
+	events := make([]docEvent, 0, len(deltas))
+	for i := range deltas {
+		switch st := r.step(&deltas[i]); {
 		case st.old.none():
 			events = append(events, docEvent{Kind: Added, ID: st.id, New: st.is, From: -1, To: -1})
 		case st.new.none():
@@ -249,6 +250,15 @@ func (r *result) events(deltas []delta) []docEvent {
 		}
 	}
 	return events
+}
+
+// step finds what an observer is shown of a delta.
+func (r *result) step(d *delta) step {
+	st := step{delta: d, was: r.project(d.old.doc), is: r.project(d.new.doc)}
+	if !d.old.none() && !d.new.none() && st.was != st.is {
+		st.set, st.unset = ejson.Diff(st.was, st.is)
+	}
+	return st
 }
 
 // view lends b as a string, for a search that does not keep it.

@@ -197,17 +197,3 @@ func meetAt(b *bucket, meet func(*bucket)) {
 		meet(b)
 	}
 }
-
-// way says, for people, how changes find a result.
-func (r *result) way() string {
-	if r.matcher.None() {
-		return "never: the selector selects nothing"
-	}
-	if ids, ok := r.matcher.IDs(); ok {
-		return "by _id, " + plural(len(ids), "value")
-	}
-	if pin, ok := bestPin(r.matcher.Pins()); ok {
-		return "by " + pin.Path + ", " + plural(len(pin.Values), "value")
-	}
-	return "asked about every change"
-}

@@ -3,8 +3,6 @@ package observe
 import (
 	"errors"
 	"fmt"
-	"strconv"
-	"strings"
 
 	"github.com/replicad/replicad/ddp/ejson"
 	"github.com/replicad/replicad/store"
@@ -70,10 +68,9 @@ func start(spec *store.Spec, ordered bool, deliver func(*Handle, docBatch) error
 // quit ends it.
 func begin(spec *store.Spec, ordered bool) (*Handle, docBatch) {
 	h := &Handle{
-		query:  describe(spec),
-		logger: spec.Store.Logger(),
-		wake:   make(chan struct{}, 1),
-		done:   make(chan struct{}),
+		spec: spec,
+		wake: make(chan struct{}, 1),
+		done: make(chan struct{}),
 	}
 	h.hub = enlist(spec.Store, spec.Collection)
 	seq, docs := h.hub.join(h, spec, ordered)
@@ -129,36 +126,4 @@ func decode[T any](d ejson.Doc) (T, error) {
 		return t, fmt.Errorf("observe: document %v: %w", d.ID(), err)
 	}
 	return t, nil
-}
-
-// describe writes a query for people.
-func describe(spec *store.Spec) string {
-	var b strings.Builder
-	b.WriteString(spec.Collection)
-	b.WriteString(".find(")
-	b.Write(spec.Matcher.Selector().AppendJSON(nil))
-	b.WriteByte(')')
-	if spec.Sorter != nil {
-		b.WriteString(".sort(" + strings.Join(spec.Sorter.Keys(), ", ") + ")")
-	}
-	if spec.Skip > 0 {
-		b.WriteString(".skip(" + strconv.Itoa(spec.Skip) + ")")
-	}
-	if spec.Limit > 0 {
-		b.WriteString(".limit(" + strconv.Itoa(spec.Limit) + ")")
-	}
-	if spec.Fields != nil {
-		b.WriteString(".fields(")
-		b.Write(spec.Fields.Spec().AppendJSON(nil))
-		b.WriteByte(')')
-	}
-	return b.String()
-}
-
-// plural writes "1 value", "2 values".
-func plural(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return strconv.Itoa(n) + " " + what + "s"
 }

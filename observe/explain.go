@@ -1,0 +1,139 @@
+package observe
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unsafe"
+
+	"github.com/replicad/replicad/store"
+)
+
+// Info tells what an observation is and what it has cost so far.
+type Info struct {
+	Query   string        // collection.find(…)…
+	Route   string        // how changes find the result
+	Ordered bool          // documents have places
+	Shared  int           // observations that have the result in common, this one included
+	Docs    int           // documents in the result's state; 0 where it has none
+	Bytes   int           // of that state, documents not counted, and of what waits; an estimate
+	Changes uint64        // changes that concerned the result
+	Batches uint64        // delivered, after the initial one
+	Merged  uint64        // times that what waited had been merged into one difference
+	Waiting int           // documents with a change that waits to be delivered
+	Paused  bool          // see Pause
+	Busy    time.Duration // spent in the callback, after the initial one
+}
+
+// String writes the info in one line.
+func (in Info) String() string {
+	return fmt.Sprintf("%s: %s; shared by %d, %d documents, %d bytes; %d changes, %d batches (%d merged), %d waiting, %v busy",
+		in.Query, in.Route, in.Shared, in.Docs, in.Bytes, in.Changes, in.Batches, in.Merged, in.Waiting, in.Busy)
+}
+
+// Explain returns how the observation is kept up and what it has cost so far.
+func (h *Handle) Explain() Info {
+	h.hub.mu.Lock()
+	defer h.hub.mu.Unlock()
+	return h.infoLocked()
+}
+
+// infoLocked is called with the hub's mutex held.
+func (h *Handle) infoLocked() Info {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	r := h.res
+	in := Info{
+		Query:   describe(h.spec),
+		Route:   r.way(),
+		Ordered: r.ordered,
+		Shared:  len(r.handles),
+		Changes: r.changes,
+		Batches: h.stats.batches,
+		Merged:  h.stats.merged,
+		Waiting: h.mail.size(),
+		Paused:  h.paused,
+		Busy:    h.stats.busy,
+	}
+	in.Bytes = in.Waiting * int(unsafe.Sizeof(delta{}))
+	if r.loaded {
+		if in.Docs = r.tree.len(); in.Docs > 0 {
+			// Leaves are two thirds full; the keys are about as long as one of them.
+			in.Bytes += in.Docs * (int(unsafe.Sizeof(item{}))*3/2 + len(r.tree.at(in.Docs/2).key))
+		}
+	}
+	return in
+}
+
+// Handles returns the info of every observation of a store, those with the most
+// state first, and of equal ones those that were busy longest.
+func Handles(s *store.Store) []Info {
+	registry.mu.Lock()
+	defer registry.mu.Unlock()
+	var list []Info
+	if o := registry.stores[s]; o != nil {
+		for _, h := range o.hubs {
+			h.mu.Lock()
+			for _, r := range h.all {
+				for _, hd := range r.handles {
+					list = append(list, hd.infoLocked())
+				}
+			}
+			h.mu.Unlock()
+		}
+	}
+	slices.SortStableFunc(list, func(a, b Info) int {
+		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(b.Busy, a.Busy), strings.Compare(a.Query, b.Query))
+	})
+	return list
+}
+
+// way says how changes find a result.
+func (r *result) way() string {
+	ids, ok := r.matcher.IDs()
+	if r.matcher.None() || ok && len(ids) == 0 {
+		return "never: the selector selects nothing"
+	}
+	if ok {
+		return "by _id, " + plural(len(ids), "value")
+	}
+	if pin, ok := bestPin(r.matcher.Pins()); ok {
+		return "by " + pin.Path + ", " + plural(len(pin.Values), "value")
+	}
+	return "asked about every change"
+}
+
+// plural writes "1 value", "2 values".
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return strconv.Itoa(n) + " " + what + "s"
+}
+
+// describe writes a query as a chain of calls.
+func describe(spec *store.Spec) string {
+	var b strings.Builder
+	b.WriteString(spec.Collection)
+	b.WriteString(".find(")
+	b.Write(spec.Matcher.Selector().AppendJSON(nil))
+	b.WriteByte(')')
+	if spec.Sorter != nil {
+		b.WriteString(".sort(" + strings.Join(spec.Sorter.Keys(), ", ") + ")")
+	}
+	if spec.Skip > 0 {
+		b.WriteString(".skip(" + strconv.Itoa(spec.Skip) + ")")
+	}
+	if spec.Limit > 0 {
+		b.WriteString(".limit(" + strconv.Itoa(spec.Limit) + ")")
+	}
+	if spec.Fields != nil {
+		b.WriteString(".fields(")
+		b.Write(spec.Fields.Spec().AppendJSON(nil))
+		b.WriteByte(')')
+	}
+	return b.String()
+}
