@@ -1,7 +1,6 @@
 package store
 
 import (
-	"bytes"
 	"cmp"
 	"strings"
 	"unsafe"
@@ -43,33 +42,33 @@ type block struct {
 
 func (b *block) len() int { return len(b.slots) }
 
-// rest returns key i without the prefix.
-func (b *block) rest(i int) []byte {
+// rest returns key i without the prefix: a view, good until the block changes.
+func (b *block) rest(i int) string {
 	from := uint32(0)
 	if i > 0 {
 		from = b.ends[i-1]
 	}
-	return b.data[from:b.ends[i]]
+	return view(b.data[from:b.ends[i]])
 }
 
 // entry returns entry i with memory of its own.
 func (b *block) entry(i int) entry {
-	return entry{b.prefix + string(b.rest(i)), b.slots[i]}
+	return entry{b.prefix + b.rest(i), b.slots[i]}
 }
 
 // same reports whether entries i and j have the same key.
-func (b *block) same(i, j int) bool { return bytes.Equal(b.rest(i), b.rest(j)) }
+func (b *block) same(i, j int) bool { return b.rest(i) == b.rest(j) }
 
 // search returns the place of the first entry that is not below (key, slot).
 func (b *block) search(key []byte, slot uint64) (i int, found bool) {
-	key, side := b.split(key)
+	rest, side := b.split(view(key))
 	if side != 0 {
 		return b.end(side), false
 	}
 	lo, hi := 0, len(b.slots)
 	for lo < hi {
 		h := int(uint(lo+hi) >> 1)
-		n := bytes.Compare(b.rest(h), key)
+		n := strings.Compare(b.rest(h), rest)
 		if n == 0 {
 			n = cmp.Compare(b.slots[h], slot)
 			if n == 0 {
@@ -87,14 +86,14 @@ func (b *block) search(key []byte, slot uint64) (i int, found bool) {
 
 // reach returns the number of entries whose key is below bound.
 func (b *block) reach(bound string) int {
-	key, side := b.split([]byte(bound))
+	rest, side := b.split(bound)
 	if side != 0 {
 		return b.end(side)
 	}
 	lo, hi := 0, len(b.slots)
 	for lo < hi {
 		h := int(uint(lo+hi) >> 1)
-		if bytes.Compare(b.rest(h), key) < 0 {
+		if b.rest(h) < rest {
 			lo = h + 1
 		} else {
 			hi = h
@@ -105,10 +104,10 @@ func (b *block) reach(bound string) int {
 
 // split takes the prefix off a key or bound. side is -1 where it is below every
 // key with the prefix, and +1 where it is above.
-func (b *block) split(key []byte) (rest []byte, side int) {
+func (b *block) split(key string) (rest string, side int) {
 	n := min(len(key), len(b.prefix))
-	if side = strings.Compare(string(key[:n]), b.prefix[:n]); side != 0 {
-		return nil, side
+	if side = strings.Compare(key[:n], b.prefix[:n]); side != 0 {
+		return "", side
 	}
 	return key[n:], 0 // shorter than the prefix: the empty rest is below all
 }
@@ -131,7 +130,7 @@ func (b *block) insert(i int, key []byte, slot uint64) {
 	if len(b.slots) == 0 {
 		b.prefix = string(key)
 	}
-	if n := common(b.prefix, key); n < len(b.prefix) {
+	if n := common(b.prefix, view(key)); n < len(b.prefix) {
 		b.shorten(n)
 	}
 	rest := key[len(b.prefix):]
@@ -198,8 +197,8 @@ func (b *block) cut(i, j int, stamp uint64) *block {
 		return c
 	}
 	first, final := b.rest(i), b.rest(j-1)
-	n := common(view(first), final) // keys in between share it too
-	c.prefix = b.prefix + string(first[:n])
+	n := common(first, final) // keys in between share it too
+	c.prefix = b.prefix + first[:n]
 	size := 0
 	for k := i; k < j; k++ {
 		size += len(b.rest(k)) - n
@@ -240,8 +239,8 @@ func (b *block) halve(i int, stamp uint64) (low *block, border entry, high *bloc
 // one, for it is kept in the blocks above.
 func (b *block) border(i int) entry {
 	low, high := b.rest(i-1), b.rest(i)
-	if n := common(view(low), high) + 1; n < len(high) {
-		return entry{b.prefix + string(high[:n]), 0}
+	if n := common(low, high) + 1; n < len(high) {
+		return entry{b.prefix + high[:n], 0}
 	}
 	return b.entry(i - 1)
 }
@@ -288,7 +287,7 @@ func (b *block) shorten(n int) {
 }
 
 // common returns how many bytes a and b begin with alike.
-func common(a string, b []byte) int {
+func common(a, b string) int {
 	n := min(len(a), len(b))
 	for i := range n {
 		if a[i] != b[i] {

@@ -134,24 +134,23 @@ func (q Query[T]) All() ([]T, error) {
 	if v == nil {
 		return nil, nil
 	}
-	var out []T
-	if docs, ok := any(&out).(*[]ejson.Doc); ok {
-		sp.run(v, func(_ uint64, d ejson.Doc) bool {
-			*docs = append(*docs, sp.Fields.Apply(d))
-			return true
-		})
-		return out, nil
-	}
-	sp.run(v, func(_ uint64, d ejson.Doc) bool {
-		var t T
-		if t, err = decode[T](sp.Fields.Apply(d)); err != nil {
-			return false
+	docs := sp.all(v)
+	if sp.Fields != nil {
+		for i, d := range docs {
+			docs[i] = sp.Project(d)
 		}
-		out = append(out, t)
-		return true
-	})
-	if err != nil {
-		return nil, err
+	}
+	if same, ok := any(&docs).(*[]T); ok {
+		return *same, nil
+	}
+	if docs == nil {
+		return nil, nil
+	}
+	out := make([]T, len(docs))
+	for i, d := range docs {
+		if out[i], err = decode[T](d); err != nil {
+			return nil, err
+		}
 	}
 	return out, nil
 }
@@ -183,7 +182,7 @@ func (q Query[T]) Each() iter.Seq2[T, error] {
 			return
 		}
 		sp.run(v, func(_ uint64, d ejson.Doc) bool {
-			t, err := decode[T](sp.Fields.Apply(d))
+			t, err := decode[T](sp.Project(d))
 			return yield(t, err) && err == nil
 		})
 	}

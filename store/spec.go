@@ -74,6 +74,15 @@ func (sp *Spec) Run(s *Snapshot) iter.Seq2[uint64, ejson.Doc] {
 	}
 }
 
+// Project returns what the query shows of a document that it selects.
+func (sp *Spec) Project(d ejson.Doc) ejson.Doc {
+	if !sp.Fields.Positional() {
+		return sp.Fields.Apply(d)
+	}
+	at, _ := sp.matcher().MatchAt(d)
+	return sp.Fields.ApplyAt(d, at)
+}
+
 // Plan returns how the query would be answered in a snapshot.
 func (sp *Spec) Plan(s *Snapshot) query.Plan {
 	v := s.version(sp.Collection)

@@ -103,7 +103,7 @@ func sameKey(b *block, i int, c *block, j int) bool {
 	if len(b.prefix)+len(p) != len(c.prefix)+len(q) {
 		return false
 	}
-	return b.prefix+string(p) == c.prefix+string(q)
+	return b.prefix+p == c.prefix+q
 }
 
 // inOrder sorts slots and drops repeats; most often there is nothing to do.
