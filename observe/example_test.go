@@ -102,10 +102,9 @@ func ExampleResults() {
 			fmt.Println(err)
 			return
 		}
-		for _, t := range list {
-			fmt.Print(t.Text, "; ")
+		for i, t := range list {
+			fmt.Printf("%d %s\n", i, t.Text)
 		}
-		fmt.Println()
 		if len(list) < 3 {
 			break
 		}
@@ -115,8 +114,11 @@ func ExampleResults() {
 		}
 	}
 	// Output:
-	// wash hands; buy flour; light the oven;
-	// wash hands; light the oven;
+	// 0 wash hands
+	// 1 buy flour
+	// 2 light the oven
+	// 0 wash hands
+	// 1 light the oven
 }
 
 func ExampleCount() {
