@@ -1,13 +1,18 @@
 package bench
 
 import (
+	"context"
+	"log/slog"
+	"net/http/httptest"
 	"runtime"
 	"testing"
 	"time"
 
 	"github.com/replicad/replicad/ddp"
 	"github.com/replicad/replicad/ddp/ejson"
+	"github.com/replicad/replicad/ddp/server"
 	"github.com/replicad/replicad/store"
+	replica "github.com/replicad/replicad/sync"
 )
 
 // BenchmarkW1 loads documents that are in memory already, and then weighs the
@@ -60,5 +65,56 @@ func BenchmarkW9(b *testing.B) {
 			}
 		}
 		b.ReportMetric(float64(n)*float64(b.N)/b.Elapsed().Seconds(), "docs/s")
+	})
+}
+
+// BenchmarkW9WS is a first sync: a server that publishes N documents and a replica
+// with both indexes, in one process, over a WebSocket on loopback. The clock runs
+// from Open until everything is in the replica's store.
+func BenchmarkW9WS(b *testing.B) {
+	sizes(b, func(b *testing.B, n int) {
+		srv := &server.Server{Logger: slog.New(slog.DiscardHandler), Timeout: time.Minute}
+		srv.Publish(coll, func(_ context.Context, p *server.Publication) error {
+			for _, d := range docs(n) {
+				p.Added(coll, d)
+			}
+			return nil
+		})
+		web := httptest.NewServer(srv)
+		defer web.Close()
+		ctx := context.Background()
+		docs(n)
+		b.ReportAllocs()
+		for b.Loop() {
+			r, err := replica.Open(ctx, web.URL, replica.Options{Logger: slog.New(slog.DiscardHandler)})
+			if err != nil {
+				b.Fatal(err)
+			}
+			for _, keys := range [][]string{{"author"}, {"room", "-ts"}} {
+				if err := r.Store().Collection(coll).Index(keys...); err != nil {
+					b.Fatal(err)
+				}
+			}
+			sub, err := r.Subscribe(coll)
+			if err != nil {
+				b.Fatal(err)
+			}
+			if err := sub.Ready(ctx); err != nil {
+				b.Fatal(err)
+			}
+			if got := r.Store().Snapshot().Len(coll); got != n {
+				b.Fatalf("%d documents, wants %d", got, n)
+			}
+			b.StopTimer()
+			if err := r.Close(); err != nil {
+				b.Fatal(err)
+			}
+			b.StartTimer()
+		}
+		b.ReportMetric(float64(n)*float64(b.N)/b.Elapsed().Seconds(), "docs/s")
+		b.StopTimer()
+		if err := srv.Shutdown(ctx); err != nil {
+			b.Fatal(err)
+		}
 	})
 }
