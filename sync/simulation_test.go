@@ -167,8 +167,13 @@ func (s *simulation) step() {
 		if !s.stalls {
 			return
 		}
+		stalls := []time.Duration{0, 0, time.Second, 20 * time.Second, 50 * time.Second}[s.rng.IntN(5)]
+		if s.never {
+			// What never was ready is given up after the QuiesceLimit.
+			stalls = min(stalls, 20*time.Second)
+		}
 		s.world.mu.Lock()
-		s.world.stalls = []time.Duration{0, 0, time.Second, 20 * time.Second, 50 * time.Second}[s.rng.IntN(5)]
+		s.world.stalls = stalls
 		s.say("publications stall for %v", s.world.stalls)
 		s.world.mu.Unlock()
 	case n < 92:

@@ -1,0 +1,153 @@
+package sync_test
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"log/slog"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+
+	"github.com/replicad/replicad/ddp"
+	"github.com/replicad/replicad/ddp/ejson"
+	"github.com/replicad/replicad/ddp/server"
+	"github.com/replicad/replicad/store"
+	replica "github.com/replicad/replicad/sync"
+)
+
+// todoServer is a DDP server with three todos, and a method to finish one.
+func todoServer() *httptest.Server {
+	data := store.New(store.Options{})
+	todos := data.Collection("todos")
+	for i, text := range []string{"buy milk", "feed the cat", "sleep"} {
+		_, err := todos.InsertOne(ejson.Make(
+			ejson.Field{Name: "_id", Value: fmt.Sprint("t", i+1)},
+			ejson.Field{Name: "list", Value: "home"},
+			ejson.Field{Name: "text", Value: text},
+			ejson.Field{Name: "done", Value: false},
+		))
+		if err != nil {
+			log.Fatal(err)
+		}
+	}
+	srv := &server.Server{Logger: slog.New(slog.DiscardHandler)}
+	var live *server.Publication // one client is enough for an example
+	srv.Publish("todos.inList", func(ctx context.Context, p *server.Publication) error {
+		for doc, err := range todos.Find(map[string]any{"list": p.Params.At(0).Str()}).Each() {
+			if err != nil {
+				return err
+			}
+			p.Added("todos", doc)
+		}
+		live = p
+		return nil
+	})
+	srv.Method("todos.finish", func(ctx context.Context, c *server.Call) (any, error) {
+		id := c.Params.At(0).Str()
+		if _, err := todos.UpdateOne(id, map[string]any{"$set": map[string]any{"done": true}}); err != nil {
+			return nil, &ddp.Error{Code: "404", Reason: "no such todo"}
+		}
+		live.Changed("todos", ejson.StringID(id), ejson.Make(ejson.Field{Name: "done", Value: true}), nil)
+		return todos.Find(map[string]any{"done": false}).Count()
+	})
+	return httptest.NewServer(srv)
+}
+
+// Todo is a document of the example.
+type Todo struct {
+	ID   string `bson:"_id"`
+	List string `bson:"list"`
+	Text string `bson:"text"`
+	Done bool   `bson:"done"`
+}
+
+// A whole program: what the server publishes is kept in a file, and is there at the
+// next start, with or without the server.
+func Example() {
+	http := todoServer()
+	ctx := context.Background()
+	dir, err := os.MkdirTemp("", "replica")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	opts := replica.Options{Path: filepath.Join(dir, "todos.db"), Logger: slog.New(slog.DiscardHandler)}
+
+	r, err := replica.Open(ctx, http.URL, opts)
+	if err != nil {
+		log.Fatal(err)
+	}
+	todos := store.Of[Todo](r.Store(), "todos")
+	sub, err := r.Subscribe("todos.inList", "home")
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := sub.Ready(ctx); err != nil {
+		log.Fatal(err)
+	}
+	left, err := replica.CallFor[int](ctx, r, "todos.finish", "t1")
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(left, "left")
+	if err := r.Close(); err != nil {
+		log.Fatal(err)
+	}
+	http.Close() // the server goes away
+
+	r, err = replica.Open(ctx, http.URL, opts)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer r.Close()
+	todos = store.Of[Todo](r.Store(), "todos")
+	for todo, err := range todos.Find(map[string]any{"list": "home"}).Each() {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(todo.ID, todo.Text, todo.Done)
+	}
+	// Output:
+	// 2 left
+	// t1 buy milk true
+	// t2 feed the cat false
+	// t3 sleep false
+}
+
+// What the server answers to a bad call is a *ddp.Error, with its code.
+func ExampleReplica_Call() {
+	http := todoServer()
+	defer http.Close()
+	r, err := replica.Open(context.Background(), http.URL, replica.Options{Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer r.Close()
+	_, err = r.Call(context.Background(), "todos.finish", "t9")
+	fmt.Println(err)
+	_, err = r.Call(context.Background(), "todos.sing")
+	fmt.Println(err)
+	// Output:
+	// ddp: no such todo [404]
+	// ddp: Method 'todos.sing' not found [404]
+}
+
+// Statuses follows a replica from its first dial on.
+func ExampleReplica_Statuses() {
+	http := todoServer()
+	defer http.Close()
+	r, err := replica.Open(context.Background(), http.URL, replica.Options{Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer r.Close()
+	for st := range r.Statuses(context.Background()) {
+		if st.Phase == replica.Live {
+			fmt.Println("the store follows the server")
+			break
+		}
+	}
+	// Output:
+	// the store follows the server
+}
