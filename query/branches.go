@@ -25,6 +25,7 @@ type turn struct {
 // list for a position only; a selector, and so an index, for a name as well.
 type brancher struct {
 	forSort bool
+	present bool // leave out what is not there, and empty lists
 	list    []branch
 	trail   []turn
 }
@@ -65,6 +66,12 @@ func (b *brancher) add(v ejson.Value) {
 	b.list = append(b.list, branch{v, append([]turn(nil), b.trail...)})
 }
 
+func (b *brancher) missing() {
+	if !b.present {
+		b.add(ejson.NullValue())
+	}
+}
+
 // walk follows segs, of which depth are behind, from v. spread says whether a
 // list at the end stands for its elements.
 func (b *brancher) walk(v ejson.Value, segs []segment, depth int, spread bool) {
@@ -72,11 +79,13 @@ func (b *brancher) walk(v ejson.Value, segs []segment, depth int, spread bool) {
 	case depth == len(segs):
 		switch {
 		case v.Kind() == ejson.List && spread && v.Array().Len() == 0:
-			b.add(ejson.Value{})
+			if !b.present {
+				b.add(ejson.Value{})
+			}
 		case v.Kind() == ejson.List && spread:
 			b.elements(v.Array(), depth, b.add)
 		case v.IsMissing():
-			b.add(ejson.NullValue())
+			b.missing()
 		default:
 			b.add(v)
 		}
@@ -95,7 +104,7 @@ func (b *brancher) walk(v ejson.Value, segs []segment, depth int, spread bool) {
 				return
 			}
 		} else if i := segs[depth].odd; i >= 0 && i < list.Len() && depth+1 == len(segs) {
-			b.add(ejson.NullValue())
+			b.missing()
 		}
 		b.elements(list, depth, func(e ejson.Value) {
 			if e.Kind() == ejson.Object {
@@ -103,7 +112,7 @@ func (b *brancher) walk(v ejson.Value, segs []segment, depth int, spread bool) {
 			}
 		})
 	default:
-		b.add(ejson.NullValue())
+		b.missing()
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 type editNode struct {
 	segs []segment
 	subs []*editNode
+	by   map[string]*editNode // subs by name, where they are many
 	leaf edit
 	op   string // of the leaf
 	path string // of the leaf
@@ -43,15 +44,40 @@ func (n *editNode) add(op string, p path, segs []segment, leaf edit) error {
 		n.leaf, n.op, n.path = leaf, op, p.text
 		return nil
 	}
-	for i := range n.segs {
-		if n.segs[i].text == segs[0].text {
-			return n.subs[i].add(op, p, segs[1:], leaf)
+	sub := n.child(segs[0].text)
+	if sub == nil {
+		sub = &editNode{}
+		n.segs = append(n.segs, segs[0])
+		n.subs = append(n.subs, sub)
+		if len(n.subs) > fewValues {
+			n.index()
 		}
 	}
-	sub := &editNode{}
-	n.segs = append(n.segs, segs[0])
-	n.subs = append(n.subs, sub)
 	return sub.add(op, p, segs[1:], leaf)
+}
+
+// child returns the edits below n at a name, or nil.
+func (n *editNode) child(name string) *editNode {
+	if n.by != nil {
+		return n.by[name]
+	}
+	for i := range n.segs {
+		if n.segs[i].text == name {
+			return n.subs[i]
+		}
+	}
+	return nil
+}
+
+// index notes the last of subs in by, and all of them the first time.
+func (n *editNode) index() {
+	from := len(n.subs) - 1
+	if n.by == nil {
+		n.by, from = make(map[string]*editNode), 0
+	}
+	for i := from; i < len(n.subs); i++ {
+		n.by[n.segs[i].text] = n.subs[i]
+	}
 }
 
 // firstLeaf returns a leaf below n, to name in an error.
@@ -69,43 +95,75 @@ func (n *editNode) fault(msg string) error {
 
 // document applies the edits below n to a document, in one pass.
 func (n *editNode) document(e *edition, d ejson.Doc) (ejson.Doc, error) {
-	var set ejson.Builder
-	var unset []string
-	var one ejson.Value
-	count, last := 0, 0
+	var room [4]change
+	changes := room[:0]
 	for i, sub := range n.subs {
 		before := d.Lookup(n.segs[i].name)
 		after, err := sub.value(e, before)
 		if err != nil {
 			return d, err
 		}
-		switch {
-		case after.IsMissing() && before.IsMissing() || !after.IsMissing() && after.Equal(before):
-			continue
-		case after.IsMissing():
-			unset = append(unset, n.segs[i].text)
+		if before.IsMissing() && after.IsMissing() || !after.IsMissing() && after.Equal(before) {
 			continue
 		}
-		// The first change waits: it may be the only one.
-		if count++; count == 2 {
-			set.Add(n.segs[last].text, one)
-		}
-		if count >= 2 {
-			set.Add(n.segs[i].text, after)
-		}
-		one, last = after, i
+		changes = append(changes, change{n.segs[i].text, after})
 	}
 	switch {
-	case count == 0 && len(unset) == 0:
+	case len(changes) == 0:
 		return d, nil
-	case count == 0:
-		return d.Without(unset...), nil
-	case count == 1 && len(unset) == 0:
-		return d.WithValue(n.segs[last].text, one), nil
-	case count == 1:
-		set.Add(n.segs[last].text, one)
+	case len(changes) == 1 && changes[0].v.IsMissing():
+		return d.Without(changes[0].name), nil
+	case len(changes) == 1:
+		return d.WithValue(changes[0].name, changes[0].v), nil
 	}
-	return d.Merge(set.Doc(), unset), nil
+	return rebuild(d, changes), nil
+}
+
+// change is the new value of a field, Missing where the field is to go.
+type change struct {
+	name string
+	v    ejson.Value
+}
+
+// rebuild makes the document with several changes. New fields go last.
+func rebuild(d ejson.Doc, changes []change) ejson.Doc {
+	var places map[string]int
+	if len(changes) > fewValues {
+		places = make(map[string]int, len(changes))
+		for i := range changes {
+			places[changes[i].name] = i
+		}
+	}
+	var room [fewValues]bool
+	done := append(room[:0], make([]bool, len(changes))...)
+	var b ejson.Builder
+	for name, v := range d.Fields() {
+		if i := placeOf(changes, places, name); i >= 0 {
+			v, done[i] = changes[i].v, true
+		}
+		b.Add(name, v)
+	}
+	for i := range changes {
+		if !done[i] {
+			b.Add(changes[i].name, changes[i].v)
+		}
+	}
+	return b.Doc()
+}
+
+func placeOf(changes []change, places map[string]int, name string) int {
+	if places != nil {
+		if i, ok := places[name]; ok {
+			return i
+		}
+		return -1
+	}
+	for i := range changes {
+		if changes[i].name == name {
+			return i
+		}
+	}
+	return -1
 }
 
 // value applies the edits below n to a value.
@@ -221,12 +279,8 @@ func (n *editNode) elements(e *edition, s segment, size int) (first, end int, fi
 		return 0, size, e.m.filters[s.filter()], nil
 	}
 	// What makes nothing passes by.
-	for k := range n.segs {
-		if n.segs[k].text == s.text {
-			if w, err := n.subs[k].value(e, ejson.Value{}); err != nil || w.IsMissing() {
-				return 0, 0, nil, err
-			}
-		}
+	if w, err := n.child(s.text).value(e, ejson.Value{}); err != nil || w.IsMissing() {
+		return 0, 0, nil, err
 	}
 	return 0, 0, nil, n.fault("a list has no field " + strconv.Quote(clip(s.text)))
 }

@@ -21,6 +21,7 @@ type Fields struct {
 type fieldTree struct {
 	names []string
 	subs  []*fieldTree
+	by    map[string]*fieldTree // subs by name, where they are many
 	leaf  bool
 	shape shaper // of a leaf: what becomes of a list
 }
@@ -177,11 +178,29 @@ func (t *fieldTree) add(name string, segs []segment, shape shaper) error {
 		sub = &fieldTree{}
 		t.names = append(t.names, segs[0].text)
 		t.subs = append(t.subs, sub)
+		t.index()
 	}
 	return sub.add(name, segs[1:], shape)
 }
 
+// index keeps by, where the names are many.
+func (t *fieldTree) index() {
+	switch {
+	case len(t.names) <= fewValues:
+		return
+	case t.by == nil:
+		t.by = make(map[string]*fieldTree)
+		for i, n := range t.names {
+			t.by[n] = t.subs[i]
+		}
+	}
+	t.by[t.names[len(t.names)-1]] = t.subs[len(t.subs)-1]
+}
+
 func (t *fieldTree) sub(name string) *fieldTree {
+	if t.by != nil {
+		return t.by[name]
+	}
 	for i, n := range t.names {
 		if n == name {
 			return t.subs[i]

@@ -185,3 +185,20 @@ func TestGeoWithin(t *testing.T) {
 		t.Errorf("near: %s", ids)
 	}
 }
+
+func TestPathValues(t *testing.T) {
+	d := mustParse(t, `{"a":[{"b":1},{"b":[2,3]},{"c":4},5],"n":null,"l":[[1],2],"e":[]}`)
+	for path, want := range map[string]string{"a.b": "[1,2,3]", "n": "[null]", "l": "[[1],2]", "a.1.b": "[2,3]", "e": "[]", "x.y": "[]", "a.3": "[5]"} {
+		p, err := query.CompilePath(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got ejson.ListBuilder
+		for v := range p.Values(d) {
+			got.Append(v)
+		}
+		if s := got.Array().Value().String(); s != want {
+			t.Errorf("%s: %s, want %s", path, s, want)
+		}
+	}
+}

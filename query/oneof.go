@@ -2,6 +2,7 @@ package query
 
 import (
 	"math"
+	"slices"
 
 	"github.com/replicad/replicad/ddp/ejson"
 )
@@ -15,7 +16,7 @@ type oneOf struct {
 	// What test looks at.
 	numbers map[float64]struct{}
 	strings map[string]struct{}
-	few     []ejson.Value // everything else, or everything where it is little
+	few     []ejson.Value // everything else, or everything where it is little, in order
 }
 
 // fewValues is the length up to which going through a list beats hashing.
@@ -51,6 +52,7 @@ func newOneOf(values []ejson.Value, regexps []pred) pred {
 		}
 		p.few = append(p.few, v)
 	}
+	slices.SortFunc(p.few, ejson.Compare)
 	if len(strs) == len(values) && len(regexps) == 0 && !hash {
 		return fewStrings{strs}
 	}
@@ -80,11 +82,17 @@ func (p *oneOf) test(v ejson.Value) bool {
 			}
 		}
 	}
-	for i := range p.few {
-		// Kinds of one value are one: the order tells all others apart, save
-		// null, which is not here.
-		if ejson.Compare(p.few[i], v) == 0 {
+	// Of two values that the order holds equal one is Missing, or both are numbers
+	// or of one kind: so it is the equality of selectors.
+	if len(p.few) > fewValues {
+		if _, ok := slices.BinarySearchFunc(p.few, v, ejson.Compare); ok {
 			return true
+		}
+	} else {
+		for i := range p.few {
+			if ejson.Compare(p.few[i], v) == 0 {
+				return true
+			}
 		}
 	}
 	for _, r := range p.regexps {

@@ -191,3 +191,39 @@ func TestSortKeyAgrees(t *testing.T) {
 		}
 	})
 }
+
+// TestSelectorsSaidOtherwise: a selector gives the same however it is put.
+func TestSelectorsSaidOtherwise(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		text := genSelector(t, 2)
+		a, b := genSelector(t, 1), genSelector(t, 1)
+		same := func(x, y string) {
+			m, err := query.Compile([]byte(x))
+			if err != nil {
+				t.Fatalf("%s: %v", x, err)
+			}
+			n, err := query.Compile([]byte(y))
+			if err != nil {
+				t.Fatalf("%s: %v", y, err)
+			}
+			for _, d := range genDocs(t, 6) {
+				if m.Match(d) != n.Match(d) {
+					t.Fatalf("%s is %v and %s is %v of %s", x, m.Match(d), y, n.Match(d), d)
+				}
+				if _, ok := m.MatchAt(d); ok != m.Match(d) {
+					t.Fatalf("%s: Match and MatchAt differ on %s", x, d)
+				}
+			}
+		}
+		same(text, `{"$and":[`+text+`]}`)
+		same(text, `{"$nor":[{"$nor":[`+text+`]}]}`)
+		same(`{"$and":[`+a+`,`+b+`]}`, `{"$and":[`+b+`,`+a+`]}`)
+		same(`{"$or":[`+a+`,`+b+`]}`, `{"$nor":[{"$and":[{"$nor":[`+a+`]},{"$nor":[`+b+`]}]}]}`)
+		p, c := genPath(t), genCondition(t)
+		if strings.HasPrefix(c, `{"$`) && !strings.Contains(c[:8], "$date") && !strings.Contains(c[:7], "$type") && !strings.Contains(c[:9], "$binary") &&
+			!strings.Contains(c[:9], "$regexp") && !strings.Contains(c[:9], "$InfNaN") && !strings.Contains(c[:9], "$escape") {
+			same(`{"`+p+`":`+c+`}`, `{"`+p+`":{"$not":{"$not":`+c+`}}}`)
+			same(`{"$nor":[{"`+p+`":`+c+`}]}`, `{"`+p+`":{"$not":`+c+`}}`)
+		}
+	})
+}

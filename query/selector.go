@@ -1,6 +1,8 @@
 package query
 
 import (
+	"cmp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -228,12 +230,15 @@ func conjunction(parts []node) node {
 }
 
 func sortByCost(nodes []node) {
-	// Insertion sort: stable, and the lists are short.
-	for i := 1; i < len(nodes); i++ {
-		for j := i; j > 0 && nodes[j].cost() < nodes[j-1].cost(); j-- {
-			nodes[j], nodes[j-1] = nodes[j-1], nodes[j]
-		}
+	if len(nodes) <= fewValues {
+		slices.SortStableFunc(nodes, func(a, b node) int { return cmp.Compare(a.cost(), b.cost()) })
+		return
 	}
+	costs := make(map[node]int, len(nodes))
+	for _, n := range nodes {
+		costs[n] = n.cost()
+	}
+	slices.SortStableFunc(nodes, func(a, b node) int { return cmp.Compare(costs[a], costs[b]) })
 }
 
 func under(at, name string) string {

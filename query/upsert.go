@@ -114,12 +114,3 @@ func (n *editNode) holds(segs []segment, v ejson.Value) bool {
 	was, ok := n.leaf.(set)
 	return ok && was.v.Equal(v)
 }
-
-func (n *editNode) child(name string) *editNode {
-	for i := range n.segs {
-		if n.segs[i].text == name {
-			return n.subs[i]
-		}
-	}
-	return nil
-}
