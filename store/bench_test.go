@@ -195,7 +195,7 @@ func BenchmarkInc(b *testing.B) {
 	s, c, docs := benchStore(b)
 	ids := make([]ejson.ID, len(docs))
 	for i, d := range docs {
-		ids[i] = d.ID()
+		ids[i] = d.ID().Clone() // as a caller has it
 	}
 	inc, err := query.CompileModifier(map[string]any{"$inc": map[string]any{"score": 1}})
 	if err != nil {

@@ -50,9 +50,9 @@ func (o *overlay) find(hash uint64, id ejson.ID) *write {
 	return nil
 }
 
-// add appends a write to a document that has none. It moves writes: pointers
-// that find returned are void.
-func (o *overlay) add(w write) *write {
+// add appends a write to a document that has none. Pointers that find returned
+// before are void.
+func (o *overlay) add(w write) {
 	w.number = len(o.writes)
 	o.writes = append(o.writes, w)
 	n := len(o.writes)
@@ -66,7 +66,6 @@ func (o *overlay) add(w write) *write {
 	default:
 		o.enter(n - 1)
 	}
-	return &o.writes[n-1]
 }
 
 // expect makes room for n more writes.
@@ -88,48 +87,44 @@ func (o *overlay) enter(k int) {
 	o.places[i] = uint32(k + 1)
 }
 
-// renew gives a document that the transaction inserted and removed, and now
-// inserts again, a new place in the order. The old write stays as one of nothing.
-func (o *overlay) renew(w *write) *write {
-	moved := *w
-	w.id = ejson.ID{} // no document has it, so nobody finds this write
-	return o.add(moved)
-}
-
-// base returns a document as the store has it.
-func (o *overlay) base(hash uint64, id ejson.ID) (slot uint64, d ejson.Doc) {
-	if o.table == nil {
-		return 0, ejson.Doc{}
-	}
-	slot, d, _ = o.table.find(hash, id)
-	return slot, d
-}
-
 // get returns a document as the transaction sees it.
-func (o *overlay) get(hash uint64, id ejson.ID) ejson.Doc {
+func (o *overlay) get(hash uint64, id ejson.ID) ejson.Doc { return o.look(hash, id).after }
+
+// look returns what a write to a document would start from: the write that there
+// is, or one that is not in the overlay yet and has changed nothing.
+func (o *overlay) look(hash uint64, id ejson.ID) write {
 	if len(o.writes) > 0 {
 		if w := o.find(hash, id); w != nil {
-			return w.after
+			return *w
 		}
 	}
-	_, d := o.base(hash, id)
-	return d
+	w := write{id: id, hash: hash, number: -1}
+	if o.table != nil {
+		w.slot, w.before, _ = o.table.find(hash, id)
+		w.after = w.before
+	}
+	return w
 }
 
-// set writes a document, zero to remove it, and returns what was there.
-func (o *overlay) set(hash uint64, id ejson.ID, after ejson.Doc) (was ejson.Doc) {
-	w := o.find(hash, id)
-	if w == nil {
-		slot, before := o.base(hash, id)
-		if before.IsZero() && after.IsZero() {
-			return ejson.Doc{}
+// set writes a document, zero to remove it, where look returned w, and nothing
+// was written since.
+func (o *overlay) set(w write, after ejson.Doc) {
+	switch {
+	case w.number < 0:
+		if w.before.IsZero() && after.IsZero() {
+			return
 		}
-		w = o.add(write{id: id, hash: hash, slot: slot, before: before, after: before})
-	} else if w.before.IsZero() && w.after.IsZero() && !after.IsZero() {
-		w = o.renew(w)
+		w.after = after
+		o.add(w)
+	case w.before.IsZero() && w.after.IsZero() && !after.IsZero():
+		// What the transaction inserted and removed, and now inserts again, gets a new
+		// place in the order. The old write stays as one of nothing, which nobody finds.
+		o.writes[w.number].id = ejson.ID{}
+		w.after = after
+		o.add(w)
+	default:
+		o.writes[w.number].after = after
 	}
-	was, w.after = w.after, after
-	return was
 }
 
 // located is a document and its place. Those that the transaction inserted come

@@ -25,27 +25,28 @@ type row struct {
 	doc  ejson.Doc
 }
 
-// add takes a document into account. Where a number is wanted, rows is a heap of
+// add takes a document into account, and wants more. Where a number is wanted, rows is a heap of
 // the best so far with the worst of them on top.
-func (r *ranking) add(slot uint64, d ejson.Doc) {
+func (r *ranking) add(slot uint64, d ejson.Doc) bool {
 	if r.most == 0 {
 		n := len(r.keys)
 		r.keys = r.sorter.AppendKey(r.keys, d)
 		// Keys made before keep the old array when this one moves.
 		r.rows = append(r.rows, row{r.keys[n:len(r.keys):len(r.keys)], slot, d})
-		return
+		return true
 	}
 	r.next = r.sorter.AppendKey(r.next[:0], d)
 	if len(r.rows) < r.most {
 		r.rows = append(r.rows, row{bytes.Clone(r.next), slot, d})
 		r.up(len(r.rows) - 1)
-		return
+		return true
 	}
 	if worst := &r.rows[0]; bytes.Compare(r.next, worst.key) < 0 {
 		worst.key = append(worst.key[:0], r.next...)
 		worst.slot, worst.doc = slot, d
 		r.down(0)
 	}
+	return true
 }
 
 func (r *ranking) up(i int) {

@@ -11,36 +11,38 @@ import (
 // run answers a query from one version of its collection. It holds no lock and
 // starts no goroutine; yield ends it by returning false.
 func (sp *Spec) run(v *version, yield func(uint64, ejson.Doc) bool) {
-	p := sp.plan(v)
-	if sp.Sorter == nil || p.Sorted && p.Access == query.ByIndex || p.Access == query.ByID && len(p.IDs) < 2 {
-		if sp.Skip <= 0 && sp.Limit <= 0 {
-			sp.stream(v, p, yield)
-			return
-		}
-		w := window{skip: max(sp.Skip, 0), left: max(sp.Limit, 0), yield: yield}
-		if w.left == 0 {
-			w.left = -1
-		}
-		sp.stream(v, p, w.pass)
-		return
-	}
-	r := ranking{sorter: sp.Sorter, most: sp.need()}
-	sp.candidates(v, p, func(slot uint64, d ejson.Doc) bool {
-		r.add(slot, d)
-		return true
-	})
-	for i, row := range r.sorted() {
-		if i >= sp.Skip && !yield(row.slot, row.doc) {
-			return
-		}
-	}
+	w := sp.window()
+	w.yield = yield
+	sp.fill(v, sp.plan(v), &w)
 }
 
-// window passes on what is left of a result after skip and limit.
+// all returns the whole result, before the projection.
+func (sp *Spec) all(v *version) []ejson.Doc {
+	w := sp.window()
+	if w.left > 0 {
+		w.docs = make([]ejson.Doc, 0, min(w.left, 1024))
+	}
+	sp.fill(v, sp.plan(v), &w)
+	if len(w.docs) == 0 {
+		return nil
+	}
+	return w.docs
+}
+
+// window is where a result goes: what skip and limit leave of it.
 type window struct {
 	skip  int
-	left  int // negative: no limit
-	yield func(uint64, ejson.Doc) bool
+	left  int                          // negative: no limit
+	yield func(uint64, ejson.Doc) bool // nil: to docs
+	docs  []ejson.Doc
+}
+
+func (sp *Spec) window() window {
+	w := window{skip: max(sp.Skip, 0), left: sp.Limit}
+	if w.left <= 0 {
+		w.left = -1
+	}
+	return w
 }
 
 // pass takes the next document of the result and reports whether it wants more.
@@ -52,16 +54,36 @@ func (w *window) pass(slot uint64, d ejson.Doc) bool {
 	if w.left > 0 {
 		w.left--
 	}
+	if w.yield == nil {
+		w.docs = append(w.docs, d)
+		return w.left != 0
+	}
 	return w.yield(slot, d) && w.left != 0
 }
 
-// stream passes on documents in the order in which the plan finds them.
-func (sp *Spec) stream(v *version, p *planned, yield func(uint64, ejson.Doc) bool) {
-	if p.Access == query.ByIndex && sp.Sorter != nil {
-		sp.walkSorted(v, p, yield)
-		return
+// expect makes room for n documents.
+func (w *window) expect(n int) {
+	if w.yield == nil && w.docs == nil && n > 0 {
+		w.docs = make([]ejson.Doc, 0, n)
 	}
-	sp.candidates(v, p, yield)
+}
+
+// fill passes the result to w.
+func (sp *Spec) fill(v *version, p *planned, w *window) {
+	switch {
+	case sp.Sorter == nil, p.Access == query.ByID && len(p.IDs) < 2:
+		sp.candidates(v, p, w)
+	case p.Sorted && p.Access == query.ByIndex:
+		sp.walkSorted(v, p, w)
+	default:
+		r := ranking{sorter: sp.Sorter, most: sp.need()}
+		sp.candidates(v, p, &window{left: -1, yield: r.add})
+		for _, row := range r.sorted() {
+			if !w.pass(row.slot, row.doc) {
+				return
+			}
+		}
+	}
 }
 
 // slotLists keeps the lists of slots that queries by an index need for a moment.
@@ -72,60 +94,24 @@ var slotLists = sync.Pool{New: func() any { return new([]uint64) }}
 func (p *planned) slots(x *index, list *[]uint64) []uint64 {
 	slots := (*list)[:0]
 	for _, b := range p.Bounds {
-		slots = x.appendSlots(slots, b.Low, b.High)
+		x.walk(b.Low, b.High, func(b *block, i, j int) bool {
+			slots = append(slots, b.slots[i:j]...)
+			return true
+		})
 	}
 	*list = slots
 	return inOrder(slots)
 }
 
-// all returns the whole result, before the projection.
-func (sp *Spec) all(v *version) []ejson.Doc {
-	p := sp.plan(v)
-	var docs []ejson.Doc
-	if p.Access == query.ByIndex && sp.Sorter == nil && sp.Skip <= 0 && sp.Limit <= 0 && !p.Filter {
-		list := slotLists.Get().(*[]uint64)
-		slots := p.slots(v.indexes[p.index], list)
-		if len(slots) > 0 {
-			docs = make([]ejson.Doc, len(slots))
-		}
-		for i, slot := range slots {
-			docs[i] = v.pages.get(slot)
-		}
-		slotLists.Put(list)
-		return docs
-	}
-	if sp.Limit > 0 && sp.Limit <= 1024 {
-		docs = make([]ejson.Doc, 0, sp.Limit)
-	}
-	sp.run(v, func(_ uint64, d ejson.Doc) bool {
-		docs = append(docs, d)
-		return true
-	})
-	if len(docs) == 0 {
-		return nil
-	}
-	return docs
-}
-
-// candidates calls yield for every document that the selector selects, in the
-// order of insertion.
-func (sp *Spec) candidates(v *version, p *planned, yield func(uint64, ejson.Doc) bool) {
+// candidates passes on every document that the selector selects, in the order of
+// insertion.
+func (sp *Spec) candidates(v *version, p *planned, w *window) {
 	m := sp.matcher()
 	switch p.Access {
 	case query.ByID:
-		var few [8]located
-		found := few[:0]
-		for _, id := range p.IDs {
-			if slot, d, ok := v.find(hashID(id), id); ok && (!p.Filter || m.Match(d)) {
-				found = append(found, located{slot, d})
-			}
-		}
-		bySlot(found)
-		for i, l := range found {
-			if i > 0 && l.slot == found[i-1].slot {
-				continue
-			}
-			if !yield(l.slot, l.doc) {
+		found := v.byIDs(p.IDs)
+		for _, l := range found {
+			if (!p.Filter || m.Match(l.doc)) && !w.pass(l.slot, l.doc) {
 				return
 			}
 		}
@@ -135,10 +121,8 @@ func (sp *Spec) candidates(v *version, p *planned, yield func(uint64, ejson.Doc)
 			// Slots come in order: a limit need not see them all.
 			x.walk(p.Bounds[0].Low, p.Bounds[0].High, func(b *block, i, j int) bool {
 				for _, slot := range b.slots[i:j] {
-					if d := v.pages.get(slot); !p.Filter || m.Match(d) {
-						if !yield(slot, d) {
-							return false
-						}
+					if d := v.pages.get(slot); (!p.Filter || m.Match(d)) && !w.pass(slot, d) {
+						return false
 					}
 				}
 				return true
@@ -146,30 +130,46 @@ func (sp *Spec) candidates(v *version, p *planned, yield func(uint64, ejson.Doc)
 			return
 		}
 		list := slotLists.Get().(*[]uint64)
-		for _, slot := range p.slots(x, list) {
-			if d := v.pages.get(slot); !p.Filter || m.Match(d) {
-				if !yield(slot, d) {
-					break
-				}
+		slots := p.slots(x, list)
+		if !p.Filter {
+			w.expect(len(slots))
+		}
+		for _, slot := range slots {
+			if d := v.pages.get(slot); (!p.Filter || m.Match(d)) && !w.pass(slot, d) {
+				break
 			}
 		}
 		slotLists.Put(list)
 	default:
 		if !p.Filter {
-			v.pages.each(yield)
+			w.expect(v.pages.n)
+			v.pages.each(w.pass)
 			return
 		}
 		v.pages.each(func(slot uint64, d ejson.Doc) bool {
-			return !m.Match(d) || yield(slot, d)
+			return !m.Match(d) || w.pass(slot, d)
 		})
 	}
 }
 
+// byIDs looks ids up and returns what there is, in the order of insertion and each
+// once.
+func (v *version) byIDs(ids []ejson.ID) []located {
+	found := make([]located, 0, len(ids))
+	for _, id := range ids {
+		if slot, d, ok := v.find(hashID(id), id); ok {
+			found = append(found, located{slot, d})
+		}
+	}
+	bySlot(found)
+	return slices.CompactFunc(found, func(a, b located) bool { return a.slot == b.slot })
+}
+
 // walkSorted passes on documents in the order of an index, and those that tie in
 // the sort in the order of their _id.
-func (sp *Spec) walkSorted(v *version, p *planned, yield func(uint64, ejson.Doc) bool) {
+func (sp *Spec) walkSorted(v *version, p *planned, w *window) {
 	x := v.indexes[p.index]
-	o := ordered{sp: sp, v: v, p: p, m: sp.matcher(), yield: yield}
+	o := ordered{sp: sp, v: v, p: p, m: sp.matcher(), w: w}
 	var few [4]located
 	o.ties = few[:0]
 	if p.Repeats {
@@ -197,7 +197,7 @@ type ordered struct {
 	v     *version
 	p     *planned
 	m     *query.Matcher
-	yield func(uint64, ejson.Doc) bool
+	w     *window
 	seen  map[uint64]struct{} // nil: no document comes twice
 	ties  []located           // those met last, which tie
 	at    *block              // where the last of them is
@@ -257,7 +257,7 @@ func (o *ordered) flush() bool {
 		slices.SortFunc(o.ties, func(a, b located) int { return o.sp.Sorter.Compare(a.doc, b.doc) })
 	}
 	for _, l := range o.ties {
-		if !o.yield(l.slot, l.doc) {
+		if !o.w.pass(l.slot, l.doc) {
 			return false
 		}
 	}

@@ -81,11 +81,11 @@ func (tx *Tx) Insert(collection string, doc ejson.Doc) (ejson.ID, error) {
 	if id.IsZero() {
 		return ejson.ID{}, noID(collection)
 	}
-	hash := hashID(id)
-	if !o.get(hash, id).IsZero() {
+	w := o.look(hashID(id), id)
+	if !w.after.IsZero() {
 		return ejson.ID{}, duplicateID(collection, id)
 	}
-	o.set(hash, id, doc)
+	o.set(w, doc)
 	return id, nil
 }
 
@@ -100,7 +100,7 @@ func (tx *Tx) Put(collection string, doc ejson.Doc) error {
 	if id.IsZero() {
 		return noID(collection)
 	}
-	o.set(hashID(id), id, doc)
+	o.set(o.look(hashID(id), id), doc)
 	return nil
 }
 
@@ -112,7 +112,9 @@ func (tx *Tx) Delete(collection string, id ejson.ID) bool {
 	if tx.refused(o) {
 		return false
 	}
-	return !o.set(hashID(id), id, ejson.Doc{}).IsZero()
+	w := o.look(hashID(id), id)
+	o.set(w, ejson.Doc{})
+	return !w.after.IsZero()
 }
 
 // Clear removes every document of a collection and returns how many there were. It

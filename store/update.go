@@ -67,20 +67,18 @@ func (tx *Tx) modify(o *overlay, u *update, limit int) (matched, changed int, er
 		return 0, 0, o.denied
 	}
 	if !u.id.IsZero() {
-		hash := hashID(u.id)
-		d := o.get(hash, u.id)
-		if d.IsZero() {
+		w := o.look(hashID(u.id), u.id)
+		if w.after.IsZero() {
 			return 0, 0, nil
 		}
-		ok, err := tx.modifyOne(o, hash, u.id, d, u)
+		ok, err := tx.modifyOne(o, w, u)
 		if ok {
 			changed = 1
 		}
 		return 1, changed, err
 	}
 	for _, l := range tx.find(o, u.m, limit) {
-		id := l.doc.ID()
-		ok, err := tx.modifyOne(o, hashID(id), id, l.doc, u)
+		ok, err := tx.modifyOne(o, o.lookDoc(l.doc), u)
 		if err != nil {
 			return matched, changed, err
 		}
@@ -93,8 +91,8 @@ func (tx *Tx) modify(o *overlay, u *update, limit int) (matched, changed int, er
 }
 
 // modifyOne applies an update to a document that was found.
-func (tx *Tx) modifyOne(o *overlay, hash uint64, id ejson.ID, d ejson.Doc, u *update) (changed bool, err error) {
-	after := d
+func (tx *Tx) modifyOne(o *overlay, w write, u *update) (changed bool, err error) {
+	d, after := w.after, ejson.Doc{}
 	if u.mod.Positional() || u.mod.Dated() {
 		m, err := u.matcher()
 		if err != nil {
@@ -111,10 +109,10 @@ func (tx *Tx) modifyOne(o *overlay, hash uint64, id ejson.ID, d ejson.Doc, u *up
 	if after == d {
 		return false, nil
 	}
-	if after.ID() != id {
-		return false, immutableID(o.name, id)
+	if after.ID() != w.id {
+		return false, immutableID(o.name, w.id)
 	}
-	o.set(hash, id, after)
+	o.set(w, after)
 	return true, nil
 }
 
@@ -145,6 +143,12 @@ func (tx *Tx) find(o *overlay, m *query.Matcher, limit int) []located {
 	return first(found, limit)
 }
 
+// lookDoc is look for a document that was found.
+func (o *overlay) lookDoc(d ejson.Doc) write {
+	id := d.ID()
+	return o.look(hashID(id), id)
+}
+
 func first(l []located, limit int) []located {
 	if limit > 0 && len(l) > limit {
 		return l[:limit]
@@ -162,9 +166,9 @@ func (tx *Tx) upsert(o *overlay, u *update) (id ejson.ID, inserted bool, err err
 		return ejson.ID{}, false, o.denied
 	}
 	if found := tx.find(o, m, 1); len(found) > 0 {
-		id = found[0].doc.ID()
-		_, err = tx.modifyOne(o, hashID(id), id, found[0].doc, u)
-		return id, false, err
+		w := o.lookDoc(found[0].doc)
+		_, err = tx.modifyOne(o, w, u)
+		return w.id, false, err
 	}
 	doc, err := u.mod.Upsert(m, query.At{Index: -1, Now: time.Now()})
 	if err != nil {
@@ -187,7 +191,8 @@ func (tx *Tx) replace(o *overlay, selector any, doc ejson.Doc) (changed bool, er
 	if len(found) == 0 {
 		return false, ErrNotFound
 	}
-	id := found[0].doc.ID()
+	w := o.lookDoc(found[0].doc)
+	id := w.id
 	if has := doc.ID(); !has.IsZero() && has != id && has != ejson.StringID("") {
 		return false, immutableID(o.name, id)
 	}
@@ -195,7 +200,7 @@ func (tx *Tx) replace(o *overlay, selector any, doc ejson.Doc) (changed bool, er
 	if after.Equal(found[0].doc) {
 		return false, nil
 	}
-	o.set(hashID(id), id, after)
+	o.set(w, after)
 	return true, nil
 }
 
@@ -205,9 +210,11 @@ func (tx *Tx) remove(o *overlay, selector any, limit int) (n int, err error) {
 		return 0, o.denied
 	}
 	if id, ok := idOf(selector); ok {
-		if o.set(hashID(id), id, ejson.Doc{}).IsZero() {
+		w := o.look(hashID(id), id)
+		if w.after.IsZero() {
 			return 0, nil
 		}
+		o.set(w, ejson.Doc{})
 		return 1, nil
 	}
 	m, err := compile(selector)
@@ -216,8 +223,7 @@ func (tx *Tx) remove(o *overlay, selector any, limit int) (n int, err error) {
 	}
 	found := tx.find(o, m, limit)
 	for _, l := range found {
-		id := l.doc.ID()
-		o.set(hashID(id), id, ejson.Doc{})
+		o.set(o.lookDoc(l.doc), ejson.Doc{})
 	}
 	return len(found), nil
 }

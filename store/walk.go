@@ -72,15 +72,6 @@ func (b *block) walkBack(low, high string, yield func(b *block, i, j int) bool) 
 	return true
 }
 
-// appendSlots appends the slots of the entries in [low, high), in index order.
-func (x *index) appendSlots(slots []uint64, low, high string) []uint64 {
-	x.walk(low, high, func(b *block, i, j int) bool {
-		slots = append(slots, b.slots[i:j]...)
-		return true
-	})
-	return slots
-}
-
 // oneKey reports whether all entries in [low, high) have the same key, and so are
 // in the order of slots.
 func (x *index) oneKey(low, high string) bool {
