@@ -70,7 +70,7 @@ func (s *Store) setIndexes(t *table, indexes []*index) {
 }
 
 // built is an entry of an index in the making. Most comparisons end at the first
-// eight bytes of the key.
+// eight bytes in which the keys are not all alike.
 type built struct {
 	head uint64
 	key  []byte
@@ -85,34 +85,41 @@ func buildIndex(key *query.IndexKey, p *pages) *index {
 		return x
 	}
 	entries := make([]built, 0, p.n)
-	var arena []byte
-	add := func(from int, slot uint64) {
-		k := arena[from:len(arena):len(arena)]
-		var head [8]byte
-		copy(head[:], k)
-		entries = append(entries, built{binary.BigEndian.Uint64(head[:]), k, slot})
+	var chunk []byte // of keys: entries keep what lies before it
+	room := func() {
+		if cap(chunk)-len(chunk) < 256 {
+			chunk = make([]byte, 0, 64<<10)
+		}
 	}
 	var several [][]byte
 	p.each(func(slot uint64, d ejson.Doc) bool {
-		from := len(arena)
+		room()
+		from := len(chunk)
 		var one, multi bool
-		if arena, one = key.AppendOne(arena, d); one {
-			add(from, slot)
+		if chunk, one = key.AppendOne(chunk, d); one {
+			entries = append(entries, built{key: chunk[from:len(chunk):len(chunk)], slot: slot})
 			return true
 		}
 		if several, multi = key.Append(several[:0], d); multi {
 			x.multi++
 		}
 		for _, k := range several {
-			from := len(arena)
-			arena = append(arena, k...)
-			add(from, slot)
+			entries = append(entries, built{key: k, slot: slot})
 		}
 		return true
 	})
+	alike := len(entries[0].key)
+	for i := range entries {
+		alike = min(alike, common(view(entries[0].key), view(entries[i].key)))
+	}
+	for i := range entries {
+		var head [8]byte
+		copy(head[:], entries[i].key[alike:])
+		entries[i].head = binary.BigEndian.Uint64(head[:])
+	}
 	slices.SortFunc(entries, func(a, b built) int {
-		if n := cmp.Compare(a.head, b.head); n != 0 {
-			return n
+		if a.head != b.head {
+			return cmp.Compare(a.head, b.head)
 		}
 		if n := bytes.Compare(a.key, b.key); n != 0 {
 			return n

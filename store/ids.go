@@ -80,7 +80,7 @@ func (v *version) find(hash uint64, id ejson.ID) (slot uint64, d ejson.Doc, ok b
 		}
 		for ; matches != 0; matches &= matches - 1 {
 			slot := entries[bits.TrailingZeros64(matches)]&slotMask - 1
-			if d := v.pages.get(slot); !d.IsZero() && d.ID() == id {
+			if d := v.pages.get(slot); !d.IsZero() && d.HasID(id) {
 				return slot, d, true
 			}
 			newer = newer || slot >= v.next
@@ -100,7 +100,7 @@ func (v *version) find(hash uint64, id ejson.ID) (slot uint64, d ejson.Doc, ok b
 	for l := v.lost.next.Load(); l != nil; l = l.next.Load() {
 		if l.entry&^slotMask == want {
 			slot := l.entry&slotMask - 1
-			if d := v.pages.get(slot); !d.IsZero() && d.ID() == id {
+			if d := v.pages.get(slot); !d.IsZero() && d.HasID(id) {
 				return slot, d, true
 			}
 		}

@@ -24,13 +24,16 @@ type overlay struct {
 	table   *table // nil: the collection is not there yet
 	denied  error  // why the transaction must not write here; nil: it may
 	writes  []write
-	places  []uint32 // open addressing: 1 + place in writes; used from fewWrites on
+	places  []uint32 // open addressing: 1 + place in writes; nil for few writes
+	idle    []uint32 // memory for places, all zero
 	changed int      // by changes: the documents that are not as they were
 	inserts int      // by changes: those of them that are new
 }
 
-// fewWrites is how many writes are searched one by one.
-const fewWrites = 8
+const (
+	fewWrites   = 8    // how many are searched one by one
+	spareWrites = 2048 // room for so many is kept for the next transaction
+)
 
 // find returns the write to a document, or nil.
 func (o *overlay) find(hash uint64, id ejson.ID) *write {
@@ -55,14 +58,10 @@ func (o *overlay) find(hash uint64, id ejson.ID) *write {
 func (o *overlay) add(w write) {
 	w.number = len(o.writes)
 	o.writes = append(o.writes, w)
-	n := len(o.writes)
-	switch {
+	switch n := len(o.writes); {
 	case n <= fewWrites && o.places == nil:
 	case 2*n > len(o.places):
-		o.places = make([]uint32, max(64, 2*len(o.places)))
-		for i := range o.writes {
-			o.enter(i)
-		}
+		o.widen(2 * n)
 	default:
 		o.enter(n - 1)
 	}
@@ -71,12 +70,31 @@ func (o *overlay) add(w write) {
 // expect makes room for n more writes.
 func (o *overlay) expect(n int) {
 	o.writes = slices.Grow(o.writes, n)
-	if n += len(o.writes); n > fewWrites {
-		o.places = make([]uint32, max(64, 1<<bits.Len(uint(2*n))))
-		for i := range o.writes {
-			o.enter(i)
-		}
+	if n += len(o.writes); n > fewWrites && 2*n > len(o.places) {
+		o.widen(2 * n)
 	}
+}
+
+// widen makes the table of places anew, at least n of them.
+func (o *overlay) widen(n int) {
+	if o.places == nil && len(o.idle) >= n {
+		o.places, o.idle = o.idle, nil
+	} else {
+		o.places = make([]uint32, max(64, 1<<bits.Len(uint(n))))
+	}
+	for i := range o.writes {
+		o.enter(i)
+	}
+}
+
+// reset empties the overlay for another transaction and keeps its memory.
+func (o *overlay) reset() {
+	clear(o.writes)
+	if o.places != nil {
+		clear(o.places)
+		o.idle = o.places
+	}
+	*o = overlay{writes: o.writes[:0], idle: o.idle}
 }
 
 func (o *overlay) enter(k int) {

@@ -32,6 +32,7 @@ type Store struct {
 	loaded  bool // documents were loaded, or a commit was made
 	told    []*tail
 	scratch scratch
+	spare   *overlay // memory for a transaction; nil: in use
 
 	view    sync.Mutex     // guards what follows; held for a step, never for a user's function
 	tables  []*table       // appended to with mu held, too
@@ -178,10 +179,11 @@ func (s *Store) apply(c *Commit, tx *Tx) {
 			continue
 		}
 		s.mark(o.table)
-		o.table.reserveIDs(o.inserts)
+		o.table.begin(n, o.inserts)
 		for i := range rest[:n] {
 			o.table.apply(&rest[i], s)
 		}
+		o.table.end(s)
 		rest = rest[n:]
 	}
 	s.seq = c.Seq

@@ -31,7 +31,11 @@ func (tx *Tx) part(collection string) *overlay {
 			return o
 		}
 	}
-	o := &overlay{name: collection}
+	o := tx.s.spare
+	if tx.s.spare = nil; o == nil {
+		o = &overlay{}
+	}
+	o.name = collection
 	if i, ok := tx.s.numbers[collection]; ok {
 		o.table = tx.s.tables[i]
 		if o.table.owner != nil && o.table.owner != tx.owner {
@@ -201,5 +205,11 @@ func (tx *Tx) changes() *Commit {
 	return &Commit{Seq: tx.s.seq + 1, Changes: changes, store: tx.s}
 }
 
-// end makes the transaction void.
-func (tx *Tx) end() { *tx = Tx{} }
+// end makes the transaction void, and keeps memory of it for the next.
+func (tx *Tx) end() {
+	if len(tx.parts) > 0 && cap(tx.parts[0].writes) <= spareWrites {
+		tx.parts[0].reset()
+		tx.s.spare = tx.parts[0]
+	}
+	*tx = Tx{}
+}
