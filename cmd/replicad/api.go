@@ -26,6 +26,8 @@ const maxRequest = 4 << 20
 //	GET  /status                                    one EJSON object
 //	POST /find    {collection, selector, sort, …}   a document a line
 //	POST /explain the same                          one EJSON object
+//	POST /count   the same                          {count}
+//	GET  /observers                                 a live result a line
 //	POST /watch   the same                          an event a line, until the client leaves
 //	POST /call    {method, params}                  {result} or {error}
 //
@@ -46,8 +48,20 @@ func newAPI(src source) http.Handler {
 		d, err := src.explain(r.Context(), req)
 		answer(w, d, err)
 	})
-	mux.HandleFunc("POST /find", stream(src.find, false))
-	mux.HandleFunc("POST /watch", stream(src.watch, true))
+	mux.HandleFunc("POST /count", func(w http.ResponseWriter, r *http.Request) {
+		req, err := readRequest(r)
+		if err != nil {
+			answer(w, ejson.Doc{}, err)
+			return
+		}
+		n, err := src.count(r.Context(), req)
+		answer(w, ejson.Make(ejson.Field{Name: "count", Value: n}), err)
+	})
+	mux.HandleFunc("GET /observers", stream(func(ctx context.Context, _ request, yield func(ejson.Doc) error) error {
+		return src.observers(ctx, yield)
+	}, noRequest, false))
+	mux.HandleFunc("POST /find", stream(src.find, readRequest, false))
+	mux.HandleFunc("POST /watch", stream(src.watch, readRequest, true))
 	mux.HandleFunc("POST /call", func(w http.ResponseWriter, r *http.Request) {
 		result, err := serveCall(src, r)
 		answer(w, result, err)
@@ -86,9 +100,9 @@ func localOnly(next http.Handler) http.Handler {
 
 // stream answers with a line for each document that produce yields. Each line is
 // sent at once where live is set.
-func stream(produce func(context.Context, request, func(ejson.Doc) error) error, live bool) http.HandlerFunc {
+func stream(produce func(context.Context, request, func(ejson.Doc) error) error, read func(*http.Request) (request, error), live bool) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		req, err := readRequest(r)
+		req, err := read(r)
 		if err != nil {
 			answer(w, ejson.Doc{}, err)
 			return
@@ -161,6 +175,9 @@ func readDoc(r *http.Request) (ejson.Doc, error) {
 	}
 	return d, nil
 }
+
+// noRequest is readRequest for what needs none.
+func noRequest(*http.Request) (request, error) { return request{}, nil }
 
 // readRequest reads the body of a request as a query.
 func readRequest(r *http.Request) (request, error) {

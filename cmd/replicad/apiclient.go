@@ -46,6 +46,19 @@ func (c *apiClient) explain(ctx context.Context, r request) (ejson.Doc, error) {
 	return c.one(ctx, http.MethodPost, "/explain", d)
 }
 
+func (c *apiClient) count(ctx context.Context, r request) (int, error) {
+	d, err := r.doc()
+	if err != nil {
+		return 0, err
+	}
+	d, err = c.one(ctx, http.MethodPost, "/count", d)
+	return int(d.Field("count").Number()), err
+}
+
+func (c *apiClient) observers(ctx context.Context, yield func(ejson.Doc) error) error {
+	return c.do(ctx, http.MethodGet, "/observers", ejson.Doc{}, func(r io.Reader) error { return readLines(r, yield) })
+}
+
 func (c *apiClient) status(ctx context.Context) (ejson.Doc, error) {
 	return c.one(ctx, http.MethodGet, "/status", ejson.Doc{})
 }

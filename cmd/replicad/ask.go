@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -27,8 +28,15 @@ func (f *queryFlags) add(cmd *cobra.Command) {
 	cmd.Flags().IntVar(&f.limit, "limit", 0, "keep at most `N` documents; 0 keeps all")
 }
 
-// request makes the request of a command's arguments: COLL [SELECTOR].
+// request makes the request of a command's arguments: COLL [SELECTOR]. For the
+// lines of a file the COLL may be left out.
 func (f *queryFlags) request(args []string) (request, error) {
+	if f.source.file != "" && (len(args) == 0 || isObject(args[0])) {
+		args = append([]string{lineCollection}, args...)
+	}
+	if len(args) == 0 || len(args) > 2 {
+		return request{}, usagef("wants COLL and perhaps a SELECTOR, got %q", args)
+	}
 	r := request{collection: args[0], sort: f.sort, fields: f.fields, skip: f.skip, limit: f.limit}
 	if f.skip < 0 || f.limit < 0 {
 		return r, usagef("--skip and --limit want a number from 0, got %d and %d", f.skip, f.limit)
@@ -55,7 +63,7 @@ The daemon answers, or the file given with --db, or the lines given with --file.
   replicad find tasks zGzR8vYbyKNCpPzxM
   replicad find tasks '{"n": {"$gt": 5}}' --db tasks.db --explain
   cat docs.jsonl | replicad find docs '{"tags": "new"}' --file - --fields title,tags`,
-		Args: argsBetween(1, 2, "COLL and perhaps a SELECTOR"),
+		Args: argsBetween(0, 2, "COLL and perhaps a SELECTOR"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			r, err := flags.request(args)
 			if err != nil {
@@ -64,11 +72,7 @@ The daemon answers, or the file given with --db, or the lines given with --file.
 			ctx := cmd.Context()
 			return flags.source.with(ctx, r.collection, func(src source) error {
 				if explain {
-					d, err := src.explain(ctx, r)
-					if err != nil {
-						return err
-					}
-					return printExplain(cmd.OutOrStdout(), d)
+					return explained(cmd, src, r)
 				}
 				return printLines(cmd.OutOrStdout(), func(yield func(ejson.Doc) error) error {
 					return src.find(ctx, r, yield)
@@ -78,6 +82,61 @@ The daemon answers, or the file given with --db, or the lines given with --file.
 	}
 	flags.add(cmd)
 	cmd.Flags().BoolVar(&explain, "explain", false, "tell how the query is answered, and how long it took, instead of the documents")
+	return cmd
+}
+
+// explained prints how a source answers a request.
+func explained(cmd *cobra.Command, src source, r request) error {
+	d, err := src.explain(cmd.Context(), r)
+	if err != nil {
+		return err
+	}
+	return printExplain(cmd.OutOrStdout(), d)
+}
+
+func newExplain() *cobra.Command {
+	var flags queryFlags
+	cmd := &cobra.Command{
+		Use:     "explain COLL [SELECTOR]",
+		Short:   "Tell how a query is answered, and how long it takes",
+		Example: `  replicad explain tasks '{"list": "home"}' --sort -createdAt --limit 20`,
+		Args:    argsBetween(0, 2, "COLL and perhaps a SELECTOR"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			r, err := flags.request(args)
+			if err != nil {
+				return err
+			}
+			return flags.source.with(cmd.Context(), r.collection, func(src source) error { return explained(cmd, src, r) })
+		},
+	}
+	flags.add(cmd)
+	return cmd
+}
+
+func newCount() *cobra.Command {
+	var flags queryFlags
+	cmd := &cobra.Command{
+		Use:   "count COLL [SELECTOR]",
+		Short: "Print how many documents a selector matches",
+		Example: `  replicad count tasks '{"done": false}'
+  replicad count '{"price": {"$gt": 5}}' --file fruit.jsonl`,
+		Args: argsBetween(0, 2, "COLL and perhaps a SELECTOR"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			r, err := flags.request(args)
+			if err != nil {
+				return err
+			}
+			return flags.source.with(cmd.Context(), r.collection, func(src source) error {
+				n, err := src.count(cmd.Context(), r)
+				if err != nil {
+					return err
+				}
+				_, err = fmt.Fprintln(cmd.OutOrStdout(), n)
+				return err
+			})
+		},
+	}
+	flags.add(cmd)
 	return cmd
 }
 
@@ -96,7 +155,7 @@ Lines given with --file are taken in as they come; a line with an _id already
 seen replaces that document.`,
 		Example: `  replicad watch tasks '{"done": false}' --sort -createdAt --limit 10
   tail -f events.jsonl | replicad watch events '{"level": "error"}' --file -`,
-		Args: argsBetween(1, 2, "COLL and perhaps a SELECTOR"),
+		Args: argsBetween(0, 2, "COLL and perhaps a SELECTOR"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			r, err := flags.request(args)
 			if err != nil {
@@ -185,6 +244,36 @@ func newStatus() *cobra.Command {
 	}
 	flags.add(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print it as JSON")
+	return cmd
+}
+
+func newObservers() *cobra.Command {
+	var addr string
+	var timeout time.Duration
+	cmd := &cobra.Command{
+		Use:   "observers",
+		Short: "Tell what is being watched in the daemon, and what it costs",
+		Long: `observers lists the live results of the daemon, those that take the most time first:
+how changes find them, with how many others they are shared, what their state weighs,
+and how many changes they have seen and batches they have delivered.`,
+		Example: `  replicad observers`,
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			src := newAPIClient(addr, timeout)
+			n := 0
+			err := src.observers(cmd.Context(), func(d ejson.Doc) error {
+				n++
+				_, err := fmt.Fprintln(cmd.OutOrStdout(), d.Field("text").Str())
+				return err
+			})
+			if err == nil && n == 0 {
+				fmt.Fprintln(cmd.ErrOrStderr(), "nothing is being watched")
+			}
+			return errors.Join(err, src.close())
+		},
+	}
+	cmd.Flags().StringVar(&addr, "addr", defaultAddr, "the daemon's address")
+	cmd.Flags().DurationVar(&timeout, "timeout", 10*time.Second, "longest wait for the daemon's answer")
 	return cmd
 }
 

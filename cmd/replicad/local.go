@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/replicad/replicad/ddp/ejson"
+	"github.com/replicad/replicad/observe"
 	"github.com/replicad/replicad/persist"
 	"github.com/replicad/replicad/store"
 )
@@ -72,6 +73,30 @@ func (s *storeSource) find(ctx context.Context, r request, yield func(ejson.Doc)
 		if n++; n%1024 == 0 && ctx.Err() != nil {
 			return ctx.Err()
 		}
+		if err := yield(d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *storeSource) count(_ context.Context, r request) (int, error) {
+	return r.query(s.store).Count()
+}
+
+func (s *storeSource) observers(_ context.Context, yield func(ejson.Doc) error) error {
+	for _, in := range observe.Handles(s.store) {
+		d := ejson.Make(
+			ejson.Field{Name: "query", Value: in.Query},
+			ejson.Field{Name: "route", Value: in.Route},
+			ejson.Field{Name: "shared", Value: in.Shared},
+			ejson.Field{Name: "bytes", Value: in.Bytes},
+			ejson.Field{Name: "changes", Value: float64(in.Changes)},
+			ejson.Field{Name: "batches", Value: float64(in.Batches)},
+			ejson.Field{Name: "merged", Value: float64(in.Merged)},
+			ejson.Field{Name: "busyMicros", Value: microseconds(in.Busy)},
+			ejson.Field{Name: "text", Value: in.String()},
+		)
 		if err := yield(d); err != nil {
 			return err
 		}

@@ -89,7 +89,8 @@ Begin with 'replicad demo'. It needs nothing else.`,
 	}
 	root.AddCommand(
 		newServe(), newSync(),
-		newFind(), newWatch(), newCall(), newStatus(),
+		newFind(), newCount(), newExplain(), newWatch(), newCall(), newStatus(), newObservers(),
+		newUpdate(), newInsert(), newRemove(),
 		newDemo(),
 	)
 	return root

@@ -117,6 +117,8 @@ func TestDaemon(t *testing.T) {
 		{"find", []string{"find", "fruit", `{"price":{"$gt":2}}`, "--sort", "-price", "--fields", "name"}, exitOK, `{"_id":"c","name":"cherry"}` + "\n" + `{"_id":"a","name":"apple"}` + "\n"},
 		{"explain", []string{"find", "fruit", `{"price":{"$gt":2}}`, "--explain"}, exitOK, "returned  2 of 3 documents"},
 		{"find by id", []string{"find", "fruit", "b", "--fields", "price"}, exitOK, `{"_id":"b","price":1}` + "\n"},
+		{"count", []string{"count", "fruit", `{"price":{"$gt":2}}`}, exitOK, "2\n"},
+		{"nobody watches", []string{"observers"}, exitOK, "nothing is being watched"},
 		{"bad operator", []string{"find", "fruit", `{"a":{"$gtt":1}}`}, exitUsage, "$gtt"},
 		{"status", []string{"status"}, exitOK, "3 documents"},
 		{"status as JSON", []string{"status", "--json"}, exitOK, `"collections":{"fruit":3}`},
@@ -177,6 +179,9 @@ func TestDaemonWatch(t *testing.T) {
 			return err
 		}
 		if ev.Field("event").Str() == "ready" {
+			if got := replicad(ctx, "", "observers", "--addr", d.addr); got.code != exitOK || !strings.Contains(got.out, "fruit") {
+				t.Errorf("observers: %q %s", got.out, got.errors)
+			}
 			_, err := c.call(ctx, "/fruit/update", ejson.MakeArray("b", map[string]any{"$set": map[string]any{"price": 4}}))
 			return err
 		}

@@ -18,6 +18,8 @@ type source interface {
 	// find passes each document of the result to yield, in order, and ends at
 	// yield's first error.
 	find(ctx context.Context, r request, yield func(ejson.Doc) error) error
+	// count tells how many documents find would pass.
+	count(ctx context.Context, r request) (int, error)
 	// explain runs the query and tells how: plan, returned, of, micros.
 	explain(ctx context.Context, r request) (ejson.Doc, error)
 	// watch passes each event of the live result to yield, from the initial
@@ -25,6 +27,8 @@ type source interface {
 	watch(ctx context.Context, r request, yield func(ejson.Doc) error) error
 	// status tells how the source stands.
 	status(ctx context.Context) (ejson.Doc, error)
+	// observers passes what is known of each live result to yield.
+	observers(ctx context.Context, yield func(ejson.Doc) error) error
 	// call calls a method on the server behind the source.
 	call(ctx context.Context, method string, params ejson.Array) (ejson.Value, error)
 	close() error
