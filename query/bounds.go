@@ -8,9 +8,13 @@ import (
 	"github.com/replicad/replicad/ddp/ejson"
 )
 
-// maxBounds bounds the ranges of one plan: beyond, columns are left to the
-// matcher.
-const maxBounds = 1000
+const (
+	// maxBounds bounds the ranges of one plan: beyond, columns are left to the
+	// matcher.
+	maxBounds = 10_000
+	// maxTexts is the number of values beyond which ranges have no text.
+	maxTexts = 100
+)
 
 // Bound is a range of index keys: Low <= key < High in byte order, where an
 // empty High means no upper end. An entry may be a key with more bytes behind it.
@@ -41,6 +45,7 @@ type encoder struct {
 	multikey bool // a document may have several keys
 	position bool // a name of the path is a number
 	path     string
+	quiet    bool // no texts
 }
 
 func (e encoder) key(v ejson.Value) string { return string(ejson.AppendKey(nil, v, e.desc)) }
@@ -60,7 +65,11 @@ func after(key string) string {
 
 func (e encoder) point(v ejson.Value) span {
 	k := e.key(v)
-	return span{low: k, high: after(k), point: true, text: e.path + " = " + v.String()}
+	s := span{low: k, high: after(k), point: true}
+	if !e.quiet {
+		s.text = e.path + " = " + v.String()
+	}
+	return s
 }
 
 // between makes the span from low to high. Where the column descends the ends
@@ -160,6 +169,10 @@ func (e encoder) spansOf(p pred) (c column, ok bool) {
 			c.spans = append(c.spans, e.point(ejson.StringValue(s)))
 		}
 	case *oneOf:
+		if len(p.all) > maxBounds {
+			return column{}, false
+		}
+		e.quiet = len(p.all) > maxTexts
 		c = column{points: true, exact: true}
 		if p.null {
 			c.exact = !e.multikey
@@ -231,7 +244,9 @@ func union(spans []span) []span {
 				last.high = s.high
 			}
 			last.point = false
-			last.text += " or " + s.text
+			if s.text != "" {
+				last.text += " or " + s.text
+			}
 			continue
 		}
 		out = append(out, s)

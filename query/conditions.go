@@ -3,14 +3,55 @@ package query
 // conditions are what a selector demands of every document it selects, sorted
 // out for the planner.
 type conditions struct {
-	byPath map[string][]*clause
+	byPath []located
 	count  int     // clauses in byPath
 	ors    []*disj // $or
 	rest   []node  // everything that is not in byPath, $or included
 }
 
+// maxPlanned bounds the paths that the planner looks at; more are left to the
+// matcher.
+const maxPlanned = 64
+
+// located is the clauses on one path.
+type located struct {
+	path    string
+	clauses []*clause
+}
+
+// at returns the clauses on a path.
+func (q *conditions) at(path string) []*clause {
+	for i := range q.byPath {
+		if q.byPath[i].path == path {
+			return q.byPath[i].clauses
+		}
+	}
+	return nil
+}
+
+func (q *conditions) add(f *field) {
+	place := -1
+	for i := range q.byPath {
+		if q.byPath[i].path == f.path.text {
+			place = i
+		}
+	}
+	if place < 0 && len(q.byPath) == maxPlanned {
+		q.rest = append(q.rest, f)
+		return
+	}
+	if place < 0 {
+		place = len(q.byPath)
+		q.byPath = append(q.byPath, located{path: f.path.text})
+	}
+	for i := range f.clauses {
+		q.byPath[place].clauses = append(q.byPath[place].clauses, &f.clauses[i])
+		q.count++
+	}
+}
+
 func conditionsOf(n node) conditions {
-	q := conditions{byPath: make(map[string][]*clause)}
+	var q conditions
 	parts := []node{n}
 	if all, ok := n.(*conj); ok {
 		parts = all.nodes
@@ -19,10 +60,7 @@ func conditionsOf(n node) conditions {
 		switch p := p.(type) {
 		case nil:
 		case *field:
-			for i := range p.clauses {
-				q.byPath[p.path.text] = append(q.byPath[p.path.text], &p.clauses[i])
-				q.count++
-			}
+			q.add(p)
 		case *disj:
 			if !p.deny {
 				q.ors = append(q.ors, p)
@@ -38,8 +76,8 @@ func conditionsOf(n node) conditions {
 // share guesses which part of the documents matches.
 func (q conditions) share() float64 {
 	share := 1.0
-	for _, clauses := range q.byPath {
-		for _, c := range clauses {
+	for i := range q.byPath {
+		for _, c := range q.byPath[i].clauses {
 			share *= c.share()
 		}
 	}
@@ -112,7 +150,7 @@ func (k *IndexKey) ranges(q conditions, multikey bool) bounds {
 		}
 		p := k.keys[i].path
 		e := encoder{desc: k.keys[i].desc, multikey: multikey, position: hasPosition(p), path: p.text}
-		c, ok := e.column(q.byPath[p.text])
+		c, ok := e.column(q.at(p.text))
 		if !ok || len(prefixes)*len(c.spans) > maxBounds {
 			break
 		}
@@ -168,7 +206,7 @@ func (k *IndexKey) union(or *disj, multikey bool) (bounds, bool) {
 	for _, n := range or.nodes {
 		q := conditionsOf(n)
 		b := k.ranges(q, multikey)
-		if b.columns == 0 {
+		if b.columns == 0 || len(spans)+len(b.list) > maxBounds {
 			return bounds{}, false
 		}
 		for _, r := range b.list {
@@ -179,9 +217,6 @@ func (k *IndexKey) union(or *disj, multikey bool) (bounds, bool) {
 		u.points = u.points && b.points
 		u.exact = u.exact && b.exact && b.used == q.count && len(q.rest) == 0
 		u.guess = max(u.guess, b.guess)
-	}
-	if len(spans) > maxBounds {
-		return bounds{}, false
 	}
 	u.ranged = true
 	u.rest = 1

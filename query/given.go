@@ -38,3 +38,13 @@ func documentOf(what string, x any) (ejson.Doc, error) {
 	}
 	return v.Doc(), nil
 }
+
+// isEJSON reports whether x came as EJSON and not as a value of Go, whose nil is
+// not null.
+func isEJSON(x any) bool {
+	switch x.(type) {
+	case ejson.Value, []byte, json.RawMessage:
+		return true
+	}
+	return false
+}

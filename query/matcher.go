@@ -33,6 +33,9 @@ func Compile(selector any) (*Matcher, error) {
 	if err != nil {
 		return nil, err
 	}
+	if v.Kind() == ejson.Null && !isEJSON(selector) {
+		return &Matcher{}, nil // a nil map or pointer
+	}
 	return compileValue(v)
 }
 

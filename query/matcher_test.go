@@ -33,6 +33,9 @@ func TestCompileForms(t *testing.T) {
 	}{
 		{nil, true},
 		{map[string]any{}, true},
+		{map[string]any(nil), true},
+		{(*struct{ N int })(nil), true},
+		{[]byte("null"), false},
 		{map[string]any{"n": 2}, true},
 		{map[string]any{"n": map[string]any{"$gt": int64(2)}}, false},
 		{bsonD{{"n", 2}, {"_id", "a"}}, true},

@@ -73,7 +73,7 @@ func (p Plan) String() string {
 			if i > 0 {
 				b.WriteString(" | ")
 			}
-			if i == 3 && len(p.Bounds) > 4 {
+			if i == 3 && len(p.Bounds) > 4 || r.Text == "" {
 				fmt.Fprintf(&b, "… (%d ranges)", len(p.Bounds))
 				break
 			}
@@ -127,7 +127,7 @@ func Choose(m *Matcher, s *Sorter, need int, have []Index) Plan {
 	c.offer(Plan{Access: ByScan, Sorted: s == nil, Filter: !m.All()}, float64(size), 1)
 	if ids, ok := m.IDs(); ok {
 		// $all may ask for more than the ids say.
-		exact := q.count == 1 && len(q.rest) == 0 && q.byPath["_id"][0].pred != nil
+		exact := q.count == 1 && len(q.rest) == 0 && q.at("_id")[0].pred != nil
 		c.offer(Plan{Access: ByID, IDs: ids, Filter: !exact, Sorted: len(ids) < 2}, float64(len(ids)), priceID)
 	}
 	for _, ix := range have {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/replicad/replicad/ddp/ejson"
 	"github.com/replicad/replicad/query"
 )
 
@@ -105,4 +106,70 @@ func goldenPlan(t *testing.T, line string, have []query.Index) string {
 		}
 	}
 	return query.Choose(m, s, need, have).String()
+}
+
+// TestIndexOverflow: a document whose lists would give a compound index too many
+// keys has one, and is found all the same.
+func TestIndexOverflow(t *testing.T) {
+	var b, c strings.Builder
+	for i := range 40 {
+		fmt.Fprintf(&b, "%d,", i)
+		fmt.Fprintf(&c, `{"d":%d,"e":%d},`, i, i)
+	}
+	list := strings.TrimSuffix(b.String(), ",")
+	docs := []ejson.Doc{
+		mustParse(t, `{"_id":"1","a":[`+list+`],"b":[`+list+`],"c":[`+strings.TrimSuffix(c.String(), ",")+`]}`),
+		mustParse(t, `{"_id":"2","a":[5,6],"b":[7,8],"c":[{"d":5,"e":6},{"d":6,"e":7}]}`),
+	}
+	for keys, want := range map[string]int{"a,b": 1 + 4, "b,-a": 1 + 4, "c.d,c.e": 40 + 2, "c.d,a": 1 + 4} {
+		ix, err := buildIndex(docs, strings.Split(keys, ","))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ix.Size != want || !ix.Multikey {
+			t.Errorf("%s: %d entries, multikey %v; want %d", keys, ix.Size, ix.Multikey, want)
+		}
+		ix.Size, ix.Distinct = 1000, 1000
+		for _, sel := range []string{`{"a":5,"b":7}`, `{"a":{"$gt":4},"b":{"$lt":9}}`, `{"c.d":5,"c.e":7}`, `{"a":5,"c.d":6}`, `{"b":7,"c.d":{"$in":[5,6]}}`} {
+			m := mustCompile(t, []byte(sel))
+			p := query.Choose(m, nil, 0, []query.Index{ix.Index})
+			if p.Access != query.ByIndex {
+				continue
+			}
+			found := make(map[int]bool)
+			for _, slot := range ix.walk(p) {
+				found[slot] = !p.Filter || m.Match(docs[slot])
+			}
+			if !found[0] || !found[1] {
+				t.Errorf("%s of %s finds %v, want both", p, sel, found)
+			}
+		}
+	}
+}
+
+// TestPlanLarge: a selector of thousands of values or fields is planned at once.
+func TestPlanLarge(t *testing.T) {
+	k, err := query.CompileIndex("a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	have := []query.Index{{Name: "a", Key: k, Size: 1_000_000, Distinct: 500_000}}
+	var ids, fields, ors []string
+	for i := range 9_000 {
+		ids = append(ids, strconv.Itoa(i))
+		fields = append(fields, fmt.Sprintf(`"f%d":1`, i))
+		ors = append(ors, fmt.Sprintf(`{"a":%d}`, i))
+	}
+	for sel, want := range map[string]string{
+		`{"a":{"$in":[` + strings.Join(ids, ",") + `]}}`:                                         "by index a: … (9000 ranges); to be sorted; about 18000",
+		`{"a":{"$in":[` + strings.Join(ids, ",") + `,0.5` + strings.Repeat(",-1", 1_001) + `]}}`: "by scan; filter; in order; about 1000000",
+		`{"a":5,` + strings.Join(fields, ",") + `}`:                                              "by index a: a = 5; filter; in order; about 2",
+		`{"$or":[` + strings.Join(ors[:4500], ",") + `]}`:                                        "by index a: a = 0 | a = 1 | a = 2 | … (4500 ranges); to be sorted; about 9000",
+	} {
+		m := mustCompile(t, []byte(sel))
+		if p := query.Choose(m, nil, 0, have).String(); p != want {
+			t.Errorf("%.40s…: %s, want %s", sel, p, want)
+		}
+		m.Match(mustParse(t, `{"a":5}`))
+	}
 }
