@@ -91,7 +91,7 @@ func (l *loop) flush(s *session) bool {
 	}
 	// Keep the room of a small batch only: a first sync should not leave its
 	// largest one behind.
-	if ok && cap(batch) <= flushSize {
+	if ok && cap(batch) <= 2*flushSize {
 		clear(batch)
 		s.batch = batch[:0]
 	}

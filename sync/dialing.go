@@ -44,9 +44,10 @@ func (l *loop) dial() {
 	ctx, cancel := context.WithCancel(l.r.ctx)
 	a := &attempt{cancel: cancel, outcome: make(chan dialed)}
 	l.attempt = a
+	opts := l.opts.Client
 	l.r.wg.Go(func() {
 		defer cancel()
-		conn, err := client.Dial(ctx, l.r.url, l.opts.Client)
+		conn, err := client.Dial(ctx, l.r.url, opts)
 		select {
 		case a.outcome <- dialed{conn, err}:
 		case <-ctx.Done():
@@ -79,6 +80,7 @@ func (l *loop) dialed(d dialed) {
 	}
 	l.connectedAt = time.Now()
 	l.status.Tries = 0
+	l.opts.Client.Version = d.conn.Version() // to be proposed first from now on
 	l.connected(d.conn)
 }
 

@@ -1,6 +1,7 @@
 package sync
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"iter"
@@ -153,9 +154,8 @@ func (l *loop) firstCalls() iter.Seq2[string, *call] {
 		if len(l.blocks) == 0 {
 			return
 		}
-		for _, c := range slices.SortedFunc(maps.Values(l.blocks[0].calls), func(a, b *call) int {
-			return int(a.order) - int(b.order)
-		}) {
+		byOrder := func(a, b *call) int { return cmp.Compare(a.order, b.order) }
+		for _, c := range slices.SortedFunc(maps.Values(l.blocks[0].calls), byOrder) {
 			if !yield(c.id, c) {
 				return
 			}
@@ -230,6 +230,7 @@ func (l *loop) visible(s *session, c *call) {
 
 // complete resolves a call that has both, and lets the next block go.
 func (l *loop) complete(s *session, c *call) {
+	before := len(l.blocks)
 	switch {
 	case c.fault != nil:
 		l.settleCall(c, ejson.Value{}, c.fault)
@@ -238,17 +239,15 @@ func (l *loop) complete(s *session, c *call) {
 	default:
 		l.settleCall(c, c.result.Value, nil)
 	}
-	if len(l.blocks) == 0 {
+	if len(l.blocks) == before {
 		return
 	}
 	for _, next := range l.firstCalls() {
-		if !next.sent && next.result == nil {
-			l.sendCall(s, next)
-		}
+		l.sendCall(s, next)
 	}
 }
 
-// settleCall resolves a call and takes it out.
+// settleCall resolves a call of the first block, and takes it out.
 func (l *loop) settleCall(c *call, value ejson.Value, err error) {
 	c.value, c.err = value, err
 	close(c.done)

@@ -1,7 +1,6 @@
 package sync
 
 import (
-	"cmp"
 	"log/slog"
 	"time"
 
@@ -39,14 +38,14 @@ type Options struct {
 
 func (o Options) withDefaults() Options {
 	// Meteor's own constants, so that a server sees the load it knows.
-	o.MinBackoff = cmp.Or(o.MinBackoff, time.Second)
-	o.MaxBackoff = cmp.Or(o.MaxBackoff, 5*time.Minute)
+	o.MinBackoff = positive(o.MinBackoff, time.Second)
+	o.MaxBackoff = positive(o.MaxBackoff, 5*time.Minute)
 	// Long enough for a first set of 200,000 documents from Meteor (6,400 a
 	// second), short enough that nobody thinks the program hangs.
-	o.QuiesceLimit = cmp.Or(o.QuiesceLimit, 30*time.Second)
+	o.QuiesceLimit = positive(o.QuiesceLimit, 30*time.Second)
 	// A program that has not subscribed 30s after it went live will not.
-	o.Grace = cmp.Or(o.Grace, 30*time.Second)
-	o.MaxCalls = cmp.Or(o.MaxCalls, 10_000)
+	o.Grace = positive(o.Grace, 30*time.Second)
+	o.MaxCalls = positive(o.MaxCalls, 10_000)
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
@@ -55,6 +54,14 @@ func (o Options) withDefaults() Options {
 		o.Client.Logger = o.Logger
 	}
 	return o
+}
+
+// positive returns v, and the default where that is no number to work with.
+func positive[T int | time.Duration](v, otherwise T) T {
+	if v <= 0 {
+		return otherwise
+	}
+	return v
 }
 
 const (

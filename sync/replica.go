@@ -43,7 +43,7 @@ type Replica struct {
 // server cannot be reached is no error of Open: see Status.
 func Open(ctx context.Context, url string, opts Options) (*Replica, error) {
 	if opts.Client.Dial == nil {
-		if err := checkURL(url, opts.Client); err != nil {
+		if err := client.CheckURL(url); err != nil {
 			return nil, fmt.Errorf("sync: %w", err)
 		}
 	}
@@ -149,15 +149,4 @@ func (r *Replica) do(ctx context.Context, fn func(*loop)) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-}
-
-// checkURL finds the faults of an address that no later dial could mend. Dial looks
-// at the address before it looks at ctx, and goes nowhere with one that is done.
-func checkURL(url string, opts client.Options) error {
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	if _, err := client.Dial(ctx, url, opts); errors.Is(err, client.ErrURL) {
-		return err
-	}
-	return nil
 }

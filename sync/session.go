@@ -1,6 +1,7 @@
 package sync
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -67,7 +68,7 @@ func (l *loop) connected(conn *client.Conn) {
 	for _, sub := range l.subs {
 		subs = append(subs, sub)
 	}
-	slices.SortFunc(subs, func(a, b *subscribed) int { return int(a.order) - int(b.order) })
+	slices.SortFunc(subs, func(a, b *subscribed) int { return cmp.Compare(a.order, b.order) })
 	l.begin(s, subs)
 	for _, sub := range subs {
 		l.sendSub(s, sub)

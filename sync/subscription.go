@@ -198,7 +198,7 @@ func (l *loop) forget(sub *subscribed) {
 func (l *loop) dropUnclaimed() {
 	for _, sub := range l.subs {
 		if sub.unclaimed {
-			l.log.Info("sync: subscription not asked for again; dropped", "name", sub.name, "params", sub.params)
+			l.log.Info("sync: subscription not asked for again; dropped", "name", sub.name, "id", sub.id)
 			l.unsubscribe(sub)
 		}
 	}
@@ -246,7 +246,7 @@ func (l *loop) ended(s *session, m ddp.Nosub) {
 		return // the answer to unsub
 	}
 	if m.Err != nil {
-		l.log.Warn("sync: subscription refused", "name", sub.name, "params", sub.params, "err", m.Err)
+		l.log.Warn("sync: subscription refused", "name", sub.name, "id", sub.id, "err", m.Err)
 		sub.end(m.Err)
 		return
 	}
