@@ -6,6 +6,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
+	"strings"
+	"sync"
 
 	"github.com/replicad/replicad/ddp/ejson"
 	"github.com/replicad/replicad/query"
@@ -27,7 +29,7 @@ func (s *Store) addIndex(collection string, keys []string) error {
 	if t.indexNamed(key.Name()) >= 0 {
 		return nil
 	}
-	x := buildIndex(key, &t.pages)
+	x := buildIndexes([]*query.IndexKey{key}, &t.pages)[0]
 	s.view.Lock()
 	defer s.view.Unlock()
 	s.setIndexes(t, append(slices.Clone(t.indexes), x))
@@ -69,65 +71,100 @@ func (s *Store) setIndexes(t *table, indexes []*index) {
 	s.moment.Add(1)
 }
 
-// built is an entry of an index in the making. Most comparisons end at the first
-// eight bytes in which the keys are not all alike.
+// builder gathers the entries of an index in the making.
+type builder struct {
+	x       *index
+	chunk   []byte  // of keys: entries keep what lies before it
+	entries []built // by slot
+	several [][]byte
+}
+
 type built struct {
-	head uint64
 	key  []byte
 	slot uint64
 }
 
-// buildIndex makes an index of all documents: the entries are sorted and laid
-// into full blocks.
-func buildIndex(key *query.IndexKey, p *pages) *index {
-	x := newIndex(key)
-	if p.n == 0 {
-		return x
+// buildIndexes makes indexes of all documents in one walk. The entries of each are
+// then sorted and laid into blocks, on as many processors as there are.
+func buildIndexes(keys []*query.IndexKey, p *pages) []*index {
+	builders := make([]builder, len(keys))
+	for i, key := range keys {
+		builders[i] = builder{x: newIndex(key), entries: make([]built, 0, p.n)}
 	}
-	entries := make([]built, 0, p.n)
-	var chunk []byte // of keys: entries keep what lies before it
-	room := func() {
-		if cap(chunk)-len(chunk) < 256 {
-			chunk = make([]byte, 0, 64<<10)
-		}
-	}
-	var several [][]byte
 	p.each(func(slot uint64, d ejson.Doc) bool {
-		room()
-		from := len(chunk)
-		var one, multi bool
-		if chunk, one = key.AppendOne(chunk, d); one {
-			entries = append(entries, built{key: chunk[from:len(chunk):len(chunk)], slot: slot})
-			return true
-		}
-		if several, multi = key.Append(several[:0], d); multi {
-			x.multi++
-		}
-		for _, k := range several {
-			entries = append(entries, built{key: k, slot: slot})
+		for i := range builders {
+			builders[i].add(slot, d)
 		}
 		return true
 	})
-	alike := len(entries[0].key)
-	for i := range entries {
-		alike = min(alike, common(view(entries[0].key), view(entries[i].key)))
-	}
-	for i := range entries {
-		var head [8]byte
-		copy(head[:], entries[i].key[alike:])
-		entries[i].head = binary.BigEndian.Uint64(head[:])
-	}
-	slices.SortFunc(entries, func(a, b built) int {
-		if a.head != b.head {
-			return cmp.Compare(a.head, b.head)
+	var wg sync.WaitGroup
+	indexes := make([]*index, len(keys))
+	for i := range builders {
+		b := &builders[i]
+		indexes[i] = b.x
+		if i == len(keys)-1 || len(b.entries) < bulk {
+			b.finish()
+		} else {
+			wg.Go(b.finish)
 		}
-		if n := bytes.Compare(a.key, b.key); n != 0 {
+	}
+	wg.Wait()
+	return indexes
+}
+
+func (b *builder) add(slot uint64, d ejson.Doc) {
+	if cap(b.chunk)-len(b.chunk) < 256 {
+		b.chunk = make([]byte, 0, 64<<10)
+	}
+	from := len(b.chunk)
+	var one, multi bool
+	if b.chunk, one = b.x.key.AppendOne(b.chunk, d); one {
+		b.entries = append(b.entries, built{b.chunk[from:len(b.chunk):len(b.chunk)], slot})
+		return
+	}
+	if b.several, multi = b.x.key.Append(b.several[:0], d); multi {
+		b.x.multi++
+	}
+	for _, k := range b.several {
+		b.entries = append(b.entries, built{k, slot})
+	}
+}
+
+// finish sorts the entries and fills the index. What is moved about is small: the
+// eight bytes after those in which all keys are alike, where most comparisons end,
+// and a number that is also the order of slots.
+func (b *builder) finish() {
+	type ref struct {
+		head uint64
+		i    uint32
+	}
+	if len(b.entries) == 0 {
+		return
+	}
+	alike := len(b.entries[0].key)
+	for i := range b.entries {
+		alike = min(alike, common(view(b.entries[0].key), view(b.entries[i].key)))
+	}
+	refs := make([]ref, len(b.entries))
+	for i := range refs {
+		var head [8]byte
+		copy(head[:], b.entries[i].key[alike:])
+		refs[i] = ref{binary.BigEndian.Uint64(head[:]), uint32(i)}
+	}
+	slices.SortFunc(refs, func(p, q ref) int {
+		if p.head != q.head {
+			return cmp.Compare(p.head, q.head)
+		}
+		if n := bytes.Compare(b.entries[p.i].key, b.entries[q.i].key); n != 0 {
 			return n
 		}
-		return cmp.Compare(a.slot, b.slot)
+		return cmp.Compare(p.i, q.i)
 	})
-	x.fill(entries)
-	return x
+	sorted := make([]built, len(refs))
+	for i, r := range refs {
+		sorted[i] = b.entries[r.i]
+	}
+	b.x.fill(sorted)
 }
 
 // fill lays sorted entries into the leaves of an empty index, and builds the
@@ -137,23 +174,21 @@ func (x *index) fill(entries []built) {
 	const most = blockMax - blockMax/8
 	var level []*block
 	var borders []entry // borders[i] is between level[i] and level[i+1]
-	all := block{}
-	close := func() {
-		leaf := all.cut(0, all.len(), 0)
-		level = append(level, leaf)
-		x.leaves, x.keys, x.size = x.leaves+1, x.keys+leaf.keys, x.size+leaf.len()
-		all = block{slots: all.slots[:0], ends: all.ends[:0], data: all.data[:0]}
-	}
-	x.leaves = 0
-	for i := range entries {
-		e := &entries[i]
-		if all.len() >= most || all.full(e.key) {
-			borders = append(borders, all.entry(all.len()-1))
-			close()
+	x.leaves, x.size = 0, len(entries)
+	for len(entries) > 0 {
+		n, size := 1, len(entries[0].key)
+		for n < min(most, len(entries)) && size+len(entries[n].key) <= blockData {
+			size += len(entries[n].key)
+			n++
 		}
-		all.insert(all.len(), e.key, e.slot)
+		leaf := leafOf(entries[:n])
+		if level = append(level, leaf); n < len(entries) {
+			borders = append(borders, leaf.entry(n-1))
+		}
+		x.leaves++
+		x.keys += leaf.keys
+		entries = entries[n:]
 	}
-	close()
 	for len(level) > 1 {
 		var up []*block
 		var upBorders []entry
@@ -171,4 +206,28 @@ func (x *index) fill(entries []built) {
 		level, borders = append(up, b), upBorders
 	}
 	x.root = level[0]
+}
+
+// leafOf returns a leaf of sorted entries.
+func leafOf(entries []built) *block {
+	first, last := view(entries[0].key), view(entries[len(entries)-1].key)
+	n := common(first, last) // keys in between share it too
+	size := 0
+	for i := range entries {
+		size += len(entries[i].key) - n
+	}
+	b := &block{
+		prefix: strings.Clone(first[:n]),
+		data:   make([]byte, 0, size),
+		ends:   make([]uint32, len(entries)),
+		slots:  make([]uint64, len(entries)),
+	}
+	for i := range entries {
+		b.data = append(b.data, entries[i].key[n:]...)
+		b.ends[i], b.slots[i] = uint32(len(b.data)), entries[i].slot
+		if i == 0 || !b.same(i-1, i) {
+			b.keys++
+		}
+	}
+	return b
 }

@@ -255,7 +255,7 @@ func TestBuiltIndexIsAGrownOne(t *testing.T) {
 				p.set(uint64(i), d, 1)
 				grown.change(uint64(i), ejson.Doc{}, d, 1, &w)
 			}
-			built := buildIndex(key, &p)
+			built := buildIndexes([]*query.IndexKey{key}, &p)[0]
 			want := entriesOf(t, grown, "", "")
 			if len(want) < len(docs) || grown.multi != built.multi {
 				t.Fatalf("%d entries; %d and %d documents with several", len(want), grown.multi, built.multi)

@@ -75,10 +75,7 @@ func (v *version) load(r Record) error {
 // install makes a loaded version the working one of a table, with the indexes that
 // the table has.
 func (s *Store) install(t *table, v *version) {
-	built := make([]*index, len(t.indexes))
-	for i, x := range t.indexes {
-		built[i] = buildIndex(x.key, &v.pages)
-	}
+	built := t.rebuilt(&v.pages)
 	s.view.Lock()
 	defer s.view.Unlock()
 	t.pages, t.ids, t.lost, t.next = v.pages, v.ids, v.lost, v.next

@@ -1,5 +1,7 @@
 package store
 
+import "github.com/replicad/replicad/query"
+
 // table is a collection as the writer has it.
 type table struct {
 	version          // the working one; changed with Store.view held
@@ -40,10 +42,17 @@ func (t *table) end(s *Store) {
 		return
 	}
 	t.stale = false
-	for i, x := range t.indexes {
-		t.indexes[i], t.frozen[i] = buildIndex(x.key, &t.pages), nil
-	}
+	t.indexes, t.frozen = t.rebuilt(&t.pages), make([]*index, len(t.indexes))
 	t.plans = s.nextPlans()
+}
+
+// rebuilt returns the indexes of the table, built of the documents of p.
+func (t *table) rebuilt(p *pages) []*index {
+	keys := make([]*query.IndexKey, len(t.indexes))
+	for i, x := range t.indexes {
+		keys[i] = x.key
+	}
+	return buildIndexes(keys, p)
 }
 
 // apply makes a change to pages, ids and indexes.
