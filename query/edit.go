@@ -11,7 +11,7 @@ import (
 type editNode struct {
 	segs []segment
 	subs []*editNode
-	by   map[string]*editNode // subs by name, where they are many
+	by   map[string]int // places in subs by name, where they are many
 	leaf edit
 	op   string // of the leaf
 	path string // of the leaf
@@ -59,7 +59,10 @@ func (n *editNode) add(op string, p path, segs []segment, leaf edit) error {
 // child returns the edits below n at a name, or nil.
 func (n *editNode) child(name string) *editNode {
 	if n.by != nil {
-		return n.by[name]
+		if i, ok := n.by[name]; ok {
+			return n.subs[i]
+		}
+		return nil
 	}
 	for i := range n.segs {
 		if n.segs[i].text == name {
@@ -73,10 +76,10 @@ func (n *editNode) child(name string) *editNode {
 func (n *editNode) index() {
 	from := len(n.subs) - 1
 	if n.by == nil {
-		n.by, from = make(map[string]*editNode), 0
+		n.by, from = make(map[string]int), 0
 	}
 	for i := from; i < len(n.subs); i++ {
-		n.by[n.segs[i].text] = n.subs[i]
+		n.by[n.segs[i].text] = i
 	}
 }
 
@@ -97,8 +100,14 @@ func (n *editNode) fault(msg string) error {
 func (n *editNode) document(e *edition, d ejson.Doc) (ejson.Doc, error) {
 	var room [4]change
 	changes := room[:0]
+	values := n.lookup(d)
 	for i, sub := range n.subs {
-		before := d.Lookup(n.segs[i].name)
+		var before ejson.Value
+		if values != nil {
+			before = values[i]
+		} else {
+			before = d.Lookup(n.segs[i].name)
+		}
 		after, err := sub.value(e, before)
 		if err != nil {
 			return d, err
@@ -117,6 +126,21 @@ func (n *editNode) document(e *edition, d ejson.Doc) (ejson.Doc, error) {
 		return d.WithValue(changes[0].name, changes[0].v), nil
 	}
 	return rebuild(d, changes), nil
+}
+
+// lookup returns the values of the fields to be edited, for many edits: to look
+// each of them up would take the square of their number. It is nil for a few.
+func (n *editNode) lookup(d ejson.Doc) []ejson.Value {
+	if n.by == nil {
+		return nil
+	}
+	values := make([]ejson.Value, len(n.subs))
+	for name, v := range d.Fields() {
+		if i, ok := n.by[name]; ok {
+			values[i] = v
+		}
+	}
+	return values
 }
 
 // change is the new value of a field, Missing where the field is to go.

@@ -163,7 +163,7 @@ func (m *Matcher) Pins() []Pin {
 	var pins []Pin
 	m.required(func(f *field, c *clause) {
 		if values, ok := c.pinned(); ok {
-			pins = append(pins, Pin{Path: f.path.text, Values: values})
+			pins = append(pins, Pin{Path: f.path.text, Values: slices.Clone(values)})
 		}
 	})
 	return pins
