@@ -39,8 +39,9 @@
 // There is a hub for each observed collection, fed by [store.Store.Tail]. It finds
 // the results that a change concerns by the values that the document had and has:
 // one whose selector pins a field (by equality, $in, or _id, also inside $and) by
-// hash, so that their number does not matter; the others are asked one by one.
-// Equal queries share one result.
+// hash, one that confines a field to ranges in a tree of intervals, so that their
+// number hardly matters; the others are asked one by one. Equal queries share one
+// result. [Handle.Explain] tells which way was found and what it costs.
 //
 // A result without an order keeps nothing: Before and After of a change decide.
 // One with a sort, a skip or a limit keeps all documents that match in an
@@ -56,5 +57,9 @@
 //     where minimongo may tell intermediate states;
 //   - a sort's ties are broken by _id, in the direction of its last key, where
 //     minimongo goes by habit;
-//   - a multi-update that fails midway leaves nothing behind, here.
+//   - a multi-update that fails midway leaves nothing behind, here;
+//   - after a step that a multi-update or a window confuses it in (stale in the
+//     vectors), minimongo's observer differs from its query, and ours does not;
+//   - a nil selector selects everything, as in the rest of this module, and an
+//     empty string is no _id.
 package observe

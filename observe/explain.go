@@ -48,7 +48,7 @@ func (h *Handle) infoLocked() Info {
 	r := h.res
 	in := Info{
 		Query:   describe(h.spec),
-		Route:   r.way(),
+		Route:   wayOf(r.matcher).String(),
 		Ordered: r.ordered,
 		Shared:  len(r.handles),
 		Changes: r.changes,
@@ -91,17 +91,17 @@ func Handles(s *store.Store) []Info {
 	return list
 }
 
-// way says how changes find a result.
-func (r *result) way() string {
-	ids, ok := r.matcher.IDs()
-	if r.matcher.None() || ok && len(ids) == 0 {
+// String says the way for people.
+func (w way) String() string {
+	switch {
+	case w.byID && len(w.ids) == 0:
 		return "never: the selector selects nothing"
-	}
-	if ok {
-		return "by _id, " + plural(len(ids), "value")
-	}
-	if pin, ok := bestPin(r.matcher.Pins()); ok {
-		return "by " + pin.Path + ", " + plural(len(pin.Values), "value")
+	case w.byID:
+		return "by _id, " + plural(len(w.ids), "value")
+	case w.pin.Path != "":
+		return "by " + w.pin.Path + ", " + plural(len(w.pin.Values), "value")
+	case w.path != "":
+		return "by " + w.path + ", " + plural(len(w.bounds), "range")
 	}
 	return "asked about every change"
 }

@@ -37,7 +37,7 @@ func TestExplain(t *testing.T) {
 		`c.find({"room":{"$in":["r0","r1"]}}): by room, 2 values; shared by 1, 0 documents, 0 bytes; 1 changes, 1 batches (0 merged), 0 waiting, `,
 		`c.find({"_id":"d1"}): by _id, 1 value; shared by 1, 0 documents, 0 bytes; 1 changes, 1 batches`,
 		`c.find({"_id":{"$in":[]}}): never: the selector selects nothing; shared by 1, 0 documents, 0 bytes; 0 changes, 0 batches`,
-		`c.find({"n":{"$gt":5}}): `,
+		`c.find({"n":{"$gt":5}}): by n, 1 range; shared by 1`,
 	} {
 		if got := hs[i].Explain().String(); !strings.HasPrefix(got, want) {
 			t.Errorf("%d: %s\nwant %s", i, got, want)

@@ -478,7 +478,7 @@ func TestRegistryIsEmpty(t *testing.T) {
 	}
 	hub.mu.Lock()
 	defer hub.mu.Unlock()
-	if len(hub.all)+len(hub.results)+len(hub.routes.fields)+len(hub.routes.byID)+len(hub.routes.asked.members) != 0 {
+	if len(hub.all)+len(hub.results)+len(hub.routes.fields)+len(hub.routes.byID)+len(hub.routes.asked.seats) != 0 {
 		t.Errorf("the hub still has %v", hub.routes)
 	}
 }

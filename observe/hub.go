@@ -34,6 +34,7 @@ type hub struct {
 	commit  uint64    // number of commits, to meet a result once in each
 	changed uint64    // number of changes, likewise
 	touched []*result // by the commit at hand
+	found   []*result // by the change at hand
 	waiters []reached
 	paused  bool
 	closed  bool
@@ -114,14 +115,10 @@ func (h *hub) workLocked() bool {
 // applyLocked works in one commit.
 func (h *hub) applyLocked(e entry) {
 	h.commit++
-	meet := h.meetLocked // bound once a commit
 	for i := range e.changes {
-		c := &e.changes[i]
-		if c.Collection != h.collection {
-			continue
+		if c := &e.changes[i]; c.Collection == h.collection {
+			h.meetLocked(c)
 		}
-		h.changed++
-		h.routes.route(c, func(b *bucket) { meet(b, c) })
 	}
 	for _, r := range h.loading {
 		r.backlog.add(e)
@@ -142,10 +139,12 @@ func (h *hub) applyLocked(e entry) {
 	})
 }
 
-// meetLocked lets the results of a bucket look at a change, each once.
-func (h *hub) meetLocked(b *bucket, c *store.Change) {
-	for _, m := range b.members {
-		r := m.res
+// meetLocked lets each result that a change may concern look at it, once.
+func (h *hub) meetLocked(c *store.Change) {
+	h.changed++
+	h.found = h.routes.route(h.found[:0], c)
+	for i, r := range h.found {
+		h.found[i] = nil
 		if r.met == h.changed {
 			continue
 		}

@@ -127,7 +127,11 @@ func (w *world) commit(tb testing.TB) (store.Seq, int) {
 }
 
 func (w *world) selector() any {
-	switch w.IntN(17) {
+	switch w.IntN(19) {
+	case 16:
+		return object{"n": object{"$gte": w.IntN(4), "$lt": 4 + w.IntN(4)}}
+	case 17:
+		return object{"tags": object{"$gt": "t0", "$lt": "t2"}, "flag": object{"$exists": true}}
 	case 0, 1:
 		return object{}
 	case 2, 3:

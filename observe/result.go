@@ -29,7 +29,7 @@ type result struct {
 
 	at      int // number among the hub's
 	handles []*Handle
-	routes  []*member
+	seats   []*seat
 
 	// A result is loading while its first state is read, without the mutex, from
 	// a snapshot. Commits go to its backlog until then.

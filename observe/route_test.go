@@ -1,0 +1,109 @@
+package observe
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/replicad/replicad/ddp/ejson"
+	"github.com/replicad/replicad/query"
+	"github.com/replicad/replicad/store"
+)
+
+func TestIntervalsAgainstList(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	r := rand.New(rand.NewPCG(seed, 4))
+	var s intervals
+	var twin []*interval
+	for step := range 4000 {
+		if len(twin) == 0 || r.IntN(100) < 50+step/1000*3 && len(twin) < 300 {
+			iv := &interval{low: fmt.Sprintf("%02d", r.IntN(50)), res: &result{}, id: uint64(step)}
+			if r.IntN(5) > 0 {
+				iv.high = reach(fmt.Sprintf("%02d", r.IntN(60)))
+			}
+			s.add(iv)
+			twin = append(twin, iv)
+		} else {
+			i := r.IntN(len(twin))
+			s.remove(twin[i])
+			twin = slices.Delete(twin, i, i+1)
+		}
+		key := fmt.Sprintf("%02d", r.IntN(60))
+		found := map[*result]int{}
+		for _, res := range s.root.find(nil, key) {
+			found[res]++
+		}
+		for _, iv := range twin {
+			want := 0
+			if iv.low <= key && (iv.high == "" || key < string(iv.high)) {
+				want = 1
+			}
+			if found[iv.res] != want {
+				t.Fatalf("%s in [%s, %s): found %d times", key, iv.low, iv.high, found[iv.res])
+			}
+		}
+		if n := len(s.root.all(nil)); n != len(twin) {
+			t.Fatalf("%d intervals, want %d", n, len(twin))
+		}
+	}
+}
+
+// TestRouterMissesNothing: whatever a document that matches had or has, its
+// result is found. That others are not, where the selector allows it, is counted.
+func TestRouterMissesNothing(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	w := newWorld(seed)
+	var ro router
+	var results []*result
+	for range 200 {
+		sel := w.selector()
+		switch w.IntN(4) {
+		case 0:
+			low := w.IntN(8)
+			sel = object{"n": object{"$gte": low, "$lt": low + 1 + w.IntN(3)}}
+		case 1:
+			sel = object{"tags": object{"$gte": "t0", "$lt": "t2"}, "o.q": object{"$gt": 10 * w.IntN(10)}}
+		}
+		m, err := query.Compile(sel)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := &result{matcher: m}
+		ro.add(r)
+		results = append(results, r)
+	}
+	asked, met := 0, 0
+	for range 3000 {
+		c := store.Change{Collection: "things", ID: ejson.StringID(w.id())}
+		id, _ := c.ID.Value().Any().(string)
+		if w.IntN(4) > 0 {
+			c.Before = w.doc(id)
+		}
+		if w.IntN(4) > 0 || c.Before.IsZero() {
+			c.After = w.doc(id)
+		}
+		found := ro.route(nil, &c)
+		for _, r := range results {
+			asked++
+			has := slices.Contains(found, r)
+			if has {
+				met++
+			}
+			if !has && (!c.Before.IsZero() && r.matcher.Match(c.Before) || !c.After.IsZero() && r.matcher.Match(c.After)) {
+				t.Fatalf("%v is not found for %v → %v", r.matcher.Selector(), c.Before, c.After)
+			}
+		}
+	}
+	if met*2 > asked {
+		t.Errorf("of %d questions %d were asked", asked, met)
+	}
+	for _, r := range results {
+		ro.remove(r)
+	}
+	if len(ro.fields)+len(ro.byID)+len(ro.asked.seats) != 0 {
+		t.Errorf("the router still has %v", ro)
+	}
+}
