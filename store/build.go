@@ -66,7 +66,7 @@ func (s *Store) dropIndex(collection string, keys []string) error {
 func (s *Store) setIndexes(t *table, indexes []*index) {
 	t.indexes = indexes
 	t.frozen = make([]*index, len(indexes))
-	t.plans = s.nextPlans()
+	t.plans = nextPlans()
 	s.mark(t)
 	s.moment.Add(1)
 }

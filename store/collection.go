@@ -87,7 +87,7 @@ func (c Collection[T]) InsertOne(doc T) (id ejson.ID, err error) {
 	if err != nil {
 		return ejson.ID{}, err
 	}
-	return id, nil
+	return id.Clone(), nil // who keeps an id need not keep the document
 }
 
 // InsertMany inserts all of docs in one commit, or none, and returns their ids.
@@ -100,9 +100,11 @@ func (c Collection[T]) InsertMany(docs []T) ([]ejson.ID, error) {
 			if err != nil {
 				return err
 			}
-			if ids[i], err = tx.Insert(c.name, d); err != nil {
+			id, err := tx.Insert(c.name, d)
+			if err != nil {
 				return err
 			}
+			ids[i] = id.Clone()
 		}
 		return nil
 	})
@@ -162,7 +164,7 @@ func (c Collection[T]) UpsertOne(selector, modifier any) (id ejson.ID, inserted 
 	if err != nil {
 		return ejson.ID{}, false, err
 	}
-	return id, inserted, nil
+	return id.Clone(), inserted, nil
 }
 
 // ReplaceOne puts doc in the place of the first match, whose _id it takes over;

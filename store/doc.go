@@ -29,9 +29,9 @@
 // one, behind a mutex that is held by others for at most: making a snapshot (which
 // copies a pointer for each collection and a few words for each that changed, and
 // for each of its indexes), adding a collection or putting an index in place
-// (likewise), or applying a commit of fewer than 64 changes. Larger commits publish
-// the moment before them first, so that reads go on with that one, lock-free, for
-// as long as it takes.
+// (likewise), or applying a commit of fewer than 1,024 changes, about a microsecond
+// each. Larger commits publish the moment before them first, so that reads go on
+// with that one, lock-free, for as long as it takes.
 //
 // Update, Tail, Claim, Index and Close, and what is built on them, must not be
 // called from a function that Update or Tail runs on the same store; where that

@@ -50,9 +50,9 @@ func noID(collection string) error {
 }
 
 func immutableID(collection string, id ejson.ID) error {
-	return fmt.Errorf("%w (document %v of %q)", ErrImmutableID, id, collection)
+	return fmt.Errorf("%w (document %v in %q)", ErrImmutableID, id, collection)
 }
 
 func replicated(collection string) error {
-	return fmt.Errorf("collection %q: %w", collection, ErrReplicated)
+	return fmt.Errorf("%w (collection %q)", ErrReplicated, collection)
 }

@@ -273,3 +273,49 @@ func TestBuiltIndexIsAGrownOne(t *testing.T) {
 		})
 	}
 }
+
+// TestLargeCommitsKeepIndexes makes commits that build the indexes anew and such
+// that do not, and holds the indexes to those of a store that is made at the end.
+func TestLargeCommitsKeepIndexes(t *testing.T) {
+	s := New(Options{})
+	c := s.Collection("messages")
+	for _, keys := range [][]string{{"author"}, {"room", "ts"}, {"tags"}} {
+		if err := c.Index(keys...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	docs := dataSet(5000, 11)
+	if _, err := c.InsertMany(docs[:2000]); err != nil {
+		t.Fatal(err)
+	}
+	old := s.Snapshot()
+	if _, err := c.InsertMany(docs[2000:2500]); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.InsertMany(docs[2500:]); err != nil { // as many as there were
+		t.Fatal(err)
+	}
+	if n, err := c.UpdateMany(nil, m{"$set": m{"author": "author0001"}, "$unset": m{"tags": 1}}); n != 5000 || err != nil {
+		t.Fatal(n, err)
+	}
+	if n, err := c.UpdateMany(m{"flag": true}, m{"$set": m{"author": "author0002", "tags": []any{"a", "b"}}}); n < 2000 || err != nil {
+		t.Fatal(n, err)
+	}
+	if n, err := c.DeleteMany(m{"n": m{"$lt": 4000}}); n != 4000 || err != nil {
+		t.Fatal(n, err)
+	}
+	r := rand.New(rand.NewPCG(1, 2))
+	for _, snap := range []*Snapshot{s.Snapshot(), old} {
+		v := snap.version("messages")
+		for _, x := range v.indexes {
+			made := buildIndexes([]*query.IndexKey{x.key}, &v.pages)[0]
+			checkIndex(t, x, entriesOf(t, made, "", ""), r)
+			if x.multi != made.multi {
+				t.Errorf("%s: %d documents with several keys, want %d", x.name, x.multi, made.multi)
+			}
+		}
+	}
+	if n := old.Len("messages"); n != 2000 {
+		t.Errorf("an old snapshot has %d documents", n)
+	}
+}

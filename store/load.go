@@ -80,6 +80,6 @@ func (s *Store) install(t *table, v *version) {
 	defer s.view.Unlock()
 	t.pages, t.ids, t.lost, t.next = v.pages, v.ids, v.lost, v.next
 	t.indexes, t.frozen = built, make([]*index, len(built))
-	t.plans = s.nextPlans()
+	t.plans = nextPlans()
 	s.mark(t)
 }

@@ -24,8 +24,8 @@ type overlay struct {
 	table   *table // nil: the collection is not there yet
 	denied  error  // why the transaction must not write here; nil: it may
 	writes  []write
-	places  []uint32 // open addressing: 1 + place in writes; nil for few writes
-	idle    []uint32 // memory for places, all zero
+	places  []uint64 // open addressing: half the hash and 1 + place in writes; nil for few writes
+	idle    []uint64 // memory for places, all zero
 	changed int      // by changes: the documents that are not as they were
 	inserts int      // by changes: those of them that are new
 }
@@ -46,8 +46,10 @@ func (o *overlay) find(hash uint64, id ejson.ID) *write {
 		return nil
 	}
 	for i := int(hash) & (len(o.places) - 1); o.places[i] != 0; i = (i + 1) & (len(o.places) - 1) {
-		if w := &o.writes[o.places[i]-1]; w.hash == hash && w.id == id {
-			return w
+		if p := o.places[i]; (p^hash)>>32 == 0 {
+			if w := &o.writes[uint32(p)-1]; w.hash == hash && w.id == id {
+				return w
+			}
 		}
 	}
 	return nil
@@ -80,7 +82,7 @@ func (o *overlay) widen(n int) {
 	if o.places == nil && len(o.idle) >= n {
 		o.places, o.idle = o.idle, nil
 	} else {
-		o.places = make([]uint32, max(64, 1<<bits.Len(uint(n))))
+		o.places = make([]uint64, max(64, 1<<bits.Len(uint(n))))
 	}
 	for i := range o.writes {
 		o.enter(i)
@@ -102,7 +104,7 @@ func (o *overlay) enter(k int) {
 	for o.places[i] != 0 {
 		i = (i + 1) & (len(o.places) - 1)
 	}
-	o.places[i] = uint32(k + 1)
+	o.places[i] = o.writes[k].hash>>32<<32 | uint64(k+1)
 }
 
 // get returns a document as the transaction sees it.
@@ -185,6 +187,9 @@ func (o *overlay) touched(d ejson.Doc, n int) bool {
 	return w != nil && w.number < n
 }
 
+// changes reports whether the document is not as it was.
+func (w *write) changes() bool { return w.before != w.after && !w.id.IsZero() }
+
 // appendChanges appends a Change for each document that is not as it was.
 func (o *overlay) appendChanges(changes []Change) []Change {
 	next := uint64(0)
@@ -194,7 +199,7 @@ func (o *overlay) appendChanges(changes []Change) []Change {
 	o.changed, o.inserts = 0, 0
 	for i := range o.writes {
 		w := &o.writes[i]
-		if w.before == w.after || w.id.IsZero() {
+		if !w.changes() {
 			continue
 		}
 		slot := w.slot

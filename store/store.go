@@ -40,7 +40,6 @@ type Store struct {
 	dirty   []*table       // to be published
 	seq     Seq
 	stamp   uint64 // of nodes and blocks made since the last publication
-	plans   uint64
 
 	tailMu sync.Mutex // guards tails; a leaf
 	tails  map[string][]*tail
@@ -137,8 +136,10 @@ func (s *Store) transact(tx *Tx, fn func(*Tx) error) (Seq, error) {
 	return s.commit(tx)
 }
 
-// bigCommit is the number of changes from which a commit lets readers have the
-// moment before it while it is applied: below it they wait less than 0.1 ms.
+// bigCommit is the number of changes from which a commit that is to be applied
+// first publishes the moment before it, if nobody has read that yet, so that
+// readers need not wait. Below it they wait for a millisecond at most; publishing
+// before each batch of a hundred would copy a page for nearly each change.
 const bigCommit = 1024
 
 // commit makes one commit of what a transaction has gathered.
@@ -180,11 +181,13 @@ func (s *Store) apply(c *Commit, tx *Tx) {
 		}
 		s.mark(o.table)
 		o.table.begin(n, o.inserts)
-		for i := range rest[:n] {
-			o.table.apply(&rest[i], s)
+		for i := range o.writes {
+			if w := &o.writes[i]; w.changes() {
+				o.table.apply(&rest[0], w.hash, s)
+				rest = rest[1:]
+			}
 		}
-		o.table.end(s)
-		rest = rest[n:]
+		o.table.end()
 	}
 	s.seq = c.Seq
 	s.loaded = true

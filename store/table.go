@@ -1,6 +1,10 @@
 package store
 
-import "github.com/replicad/replicad/query"
+import (
+	"sync/atomic"
+
+	"github.com/replicad/replicad/query"
+)
 
 // table is a collection as the writer has it.
 type table struct {
@@ -33,17 +37,17 @@ func (t *table) publish() *version {
 func (t *table) begin(changes, inserts int) {
 	t.reserveIDs(inserts)
 	// To sort all keys once costs a third of finding the place of each.
-	t.stale = changes >= bulk && changes >= t.pages.n
+	t.stale = len(t.indexes) > 0 && changes >= bulk && changes >= t.pages.n
 }
 
 // end follows the changes that begin was told of.
-func (t *table) end(s *Store) {
+func (t *table) end() {
 	if !t.stale {
 		return
 	}
 	t.stale = false
 	t.indexes, t.frozen = t.rebuilt(&t.pages), make([]*index, len(t.indexes))
-	t.plans = s.nextPlans()
+	t.plans = nextPlans()
 }
 
 // rebuilt returns the indexes of the table, built of the documents of p.
@@ -55,12 +59,11 @@ func (t *table) rebuilt(p *pages) []*index {
 	return buildIndexes(keys, p)
 }
 
-// apply makes a change to pages, ids and indexes.
-func (t *table) apply(c *Change, s *Store) {
+// apply makes a change to pages, ids and indexes. hash is that of the id.
+func (t *table) apply(c *Change, hash uint64, s *Store) {
 	switch {
 	case c.Before.IsZero():
-		t.reserveIDs(1)
-		t.addID(hashID(c.ID), c.Slot)
+		t.addID(hash, c.Slot)
 		t.pages.set(c.Slot, c.After, s.stamp)
 		t.next = c.Slot + 1
 	case c.After.IsZero():
@@ -79,7 +82,7 @@ func (t *table) apply(c *Change, s *Store) {
 		x.change(c.Slot, c.Before, c.After, s.stamp, &s.scratch)
 		t.frozen[i] = nil
 		if multi != (x.multi > 0) {
-			t.plans = s.nextPlans()
+			t.plans = nextPlans()
 		}
 	}
 }
@@ -101,7 +104,7 @@ func (s *Store) table(name string) *table {
 	s.view.Lock()
 	defer s.view.Unlock()
 	t := &table{number: len(s.tables)}
-	t.name, t.lost, t.plans = name, &lost{}, s.nextPlans()
+	t.name, t.lost, t.plans = name, &lost{}, nextPlans()
 	numbers := make(map[string]int, len(s.numbers)+1)
 	for n, i := range s.numbers {
 		numbers[n] = i
@@ -114,8 +117,9 @@ func (s *Store) table(name string) *table {
 	return t
 }
 
+// plansMade counts for all stores, so that a query that is asked of a snapshot of
+// another store does not take its plan for a good one.
+var plansMade atomic.Uint64
+
 // nextPlans returns a number that no version had.
-func (s *Store) nextPlans() uint64 {
-	s.plans++
-	return s.plans
-}
+func nextPlans() uint64 { return plansMade.Add(1) }

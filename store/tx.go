@@ -70,6 +70,8 @@ func (tx *Tx) Len(collection string) int {
 	return n
 }
 
+var idName = ejson.NameOf("_id")
+
 // Insert adds a document and returns its id. A document without _id, or whose _id
 // is null or an empty string, is given a new one. The error is ErrDuplicateID,
 // ErrNoID or ErrReplicated.
@@ -78,12 +80,16 @@ func (tx *Tx) Insert(collection string, doc ejson.Doc) (ejson.ID, error) {
 	if o.denied != nil {
 		return ejson.ID{}, o.denied
 	}
-	if v := doc.Field("_id"); v.IsMissing() || v.Kind() == ejson.Null || v.Kind() == ejson.String && v.Str() == "" {
-		doc = doc.WithID(ejson.StringID(tx.s.newID()))
-	}
-	id := doc.ID()
-	if id.IsZero() {
-		return ejson.ID{}, noID(collection)
+	var id ejson.ID
+	switch v := doc.Lookup(idName); {
+	case v.IsMissing(), v.Kind() == ejson.Null, v.Kind() == ejson.String && v.Str() == "":
+		id = ejson.StringID(tx.s.newID())
+		doc = doc.WithID(id)
+	default:
+		var err error
+		if id, err = ejson.IDOf(v); err != nil {
+			return ejson.ID{}, noID(collection)
+		}
 	}
 	w := o.look(hashID(id), id)
 	if !w.after.IsZero() {
