@@ -117,15 +117,19 @@ func (n *editNode) document(e *edition, d ejson.Doc) (ejson.Doc, error) {
 		}
 		changes = append(changes, change{n.segs[i].text, after})
 	}
-	switch {
-	case len(changes) == 0:
-		return d, nil
-	case len(changes) == 1 && changes[0].v.IsMissing():
-		return d.Without(changes[0].name), nil
-	case len(changes) == 1:
-		return d.WithValue(changes[0].name, changes[0].v), nil
+	if len(changes) > len(room) {
+		return rebuild(d, changes), nil
 	}
-	return rebuild(d, changes), nil
+	// Few changes are spliced in: a copy each is less than to take the document
+	// apart.
+	for _, c := range changes {
+		if c.v.IsMissing() {
+			d = d.Without(c.name)
+		} else {
+			d = d.WithValue(c.name, c.v)
+		}
+	}
+	return d, nil
 }
 
 // lookup returns the values of the fields to be edited, for many edits: to look
