@@ -297,11 +297,11 @@ func common(a, b string) int {
 	return n
 }
 
-// widen makes room for n elements at place i. It grows by an eighth: an index
-// seldom shrinks, and half-empty arrays would be most of its memory.
+// widen makes room for n elements at place i. It grows by a quarter: doubling
+// would leave a quarter of an index empty.
 func widen[E any](s []E, i, n int) []E {
 	if len(s)+n > cap(s) {
-		grown := make([]E, len(s), len(s)+max(n, len(s)/8+8))
+		grown := make([]E, len(s), len(s)+max(n, len(s)/4+8))
 		copy(grown, s)
 		s = grown
 	}

@@ -9,9 +9,9 @@ import (
 )
 
 // index is a version of an ordered index: a tree of blocks, persistent as pages
-// are. A tree of single entries (tidwall/btree, 100,000 keys as here) was twice as
-// large, took four times as long to search for its cache misses, and gave the
-// garbage collector two pointers a document to follow.
+// are. With the same leaves as items of tidwall/btree, whose searches follow a
+// pointer to each key that they compare, 1,000 documents a commit took nearly twice
+// the time at 100,000 documents and two indexes, and 84 bytes a document, not 73.
 type index struct {
 	name   string
 	key    *query.IndexKey
