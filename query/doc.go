@@ -30,6 +30,14 @@
 //   - A [Pin] is a field that a selector ties to a few values, by which a change
 //     can be routed to the queries it concerns.
 //
+// # Limits
+//
+// A selector has 100 levels and 10,000 conditions at most (values of $in are not
+// counted), a path 100 names of which 10 are numbers, a pattern 32,764 bytes. A
+// modifier makes no document of more than 16 MiB or 200 levels, and puts no more
+// than 100,000 nulls before an element beyond the end of a list. A compound index
+// has 1,000 keys for a document at most, and one that stands for more.
+//
 // # Where minimongo and MongoDB differ
 //
 // We follow MongoDB's documentation. Besides, by rule:
