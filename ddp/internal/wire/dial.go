@@ -57,6 +57,19 @@ func Dial(ctx context.Context, url string, opts DialOptions) (*Socket, error) {
 	return s, err
 }
 
+// DialSockJS is Dial for the WebSocket transport of SockJS; see SockJSPath for the
+// path of the URL. It does not wait for the server to say that it is open: that comes
+// before all messages.
+func DialSockJS(ctx context.Context, url string, opts DialOptions) (*SockJS, error) {
+	message := opts.withDefaults().Message
+	opts.Limits = sockJSLimits(opts.withDefaults())
+	s, err := Dial(ctx, url, opts)
+	if err != nil {
+		return nil, err
+	}
+	return newSockJS(s, message, false, 0), nil
+}
+
 func dial(ctx context.Context, url string, opts DialOptions) (*Socket, error) {
 	limits := opts.withDefaults()
 	var conn atomic.Pointer[cork]

@@ -15,6 +15,14 @@
 // waiting in it is on channels and timers, so it works in a testing/synctest
 // bubble, and it can be cut, delayed and made to swallow frames.
 //
+// # SockJS
+//
+// [DialSockJS] and [UpgradeSockJS] make a transport of a WebSocket on which the
+// framing of SockJS is spoken; its frames are then the messages within. [Accept] is
+// all that a DDP server answers over HTTP: raw WebSockets, SockJS, and what SockJS
+// clients ask before. The other transports of SockJS (long polling and streams) are
+// not there, and clients find that out by themselves.
+//
 // # Ends
 //
 // A transport ends once. Read then gives the reason, always the same:

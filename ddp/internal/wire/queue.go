@@ -142,6 +142,17 @@ func (q *queue) take(urgent, normal *batch) (closed bool) {
 	return q.err != nil
 }
 
+// finish is close after one last frame, for which there is always room; nil means
+// none.
+func (q *queue) finish(frame []byte, err error) {
+	q.mu.Lock()
+	if q.err == nil && frame != nil {
+		q.normal.add(frame)
+	}
+	q.mu.Unlock()
+	q.close(err)
+}
+
 // close makes every put, also those that wait, fail with err. What waits in the
 // queue can still be taken. It reports whether it was the first close.
 func (q *queue) close(err error) bool {

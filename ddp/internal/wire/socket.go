@@ -34,7 +34,7 @@ type Socket struct {
 	closing   atomic.Bool
 	over      atomic.Bool // the other side said farewell, or the network is gone
 	closeOnce sync.Once
-	farewell  atomic.Pointer[[]byte] // payload of the close frame that Close asked for
+	farewell  atomic.Pointer[[]byte] // payload of the close frame that finish asked for
 	written   chan struct{}          // closed when the writer has ended
 }
 
@@ -186,6 +186,12 @@ func (s *Socket) fail(err error) {
 
 // Close implements Transport.
 func (s *Socket) Close(code int, text string) error {
+	s.close(code, text, nil)
+	return nil
+}
+
+// close is Close with one frame more, if not nil, behind what is queued.
+func (s *Socket) close(code int, text string, last []byte) {
 	s.closeOnce.Do(func() {
 		s.closing.Store(true)
 		if code == CodeDrop {
@@ -195,14 +201,19 @@ func (s *Socket) Close(code int, text string) error {
 			return
 		}
 		s.conn.expire(time.Now().Add(linger))
-		payload := farewell(code, text)
-		s.farewell.Store(&payload)
-		s.queue.close(ErrClosed)
+		s.finish(code, text, last, ErrClosed)
 		<-s.written
 		s.drain()
 		s.conn.Close()
 	})
-	return nil
+}
+
+// finish makes the writer send what is queued, one frame more if last is not nil, and
+// a close frame, unless it was told so before.
+func (s *Socket) finish(code int, text string, last []byte, err error) {
+	payload := farewell(code, text)
+	s.farewell.CompareAndSwap(nil, &payload)
+	s.queue.finish(last, err)
 }
 
 // drain reads until the other side has said farewell, or the deadline. To close a

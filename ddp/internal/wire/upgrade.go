@@ -2,6 +2,7 @@ package wire
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/gorilla/websocket"
 )
@@ -12,6 +13,9 @@ type UpgradeOptions struct {
 	// CheckOrigin says whether a browser's page from elsewhere may connect; nil
 	// means that only pages of the same host may, and everyone who is no browser.
 	CheckOrigin func(*http.Request) bool
+	// Pulse is how often a SockJS transport sends a heartbeat of its own, which no
+	// client looks at and which proxies like; 0 means 25s, negative never.
+	Pulse time.Duration
 }
 
 // Upgrade answers a WebSocket handshake and takes the connection over. When it
