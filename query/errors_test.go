@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/replicad/replicad/ddp/ejson"
 	"github.com/replicad/replicad/query"
 )
 
@@ -129,5 +130,35 @@ func TestLimits(t *testing.T) {
 	}
 	if !errors.As(err, &refused) || d.Size() > 16<<20 {
 		t.Errorf("growing: %v at %d bytes, want an UpdateError at 16 MiB", err, d.Size())
+	}
+}
+
+// TestDepth: the deepest document that a modifier makes can be read back.
+func TestDepth(t *testing.T) {
+	for _, op := range []string{"$set", "$push", "$min", "$addToSet", "$pushAll"} {
+		accepted, refused := 0, 0
+		for depth := 180; depth < 210; depth++ {
+			// Decoding takes text 200 levels deep: build what is deeper by hand.
+			v := ejson.NumberValue(1)
+			for range depth {
+				v = ejson.ArrayOf(v).Value()
+			}
+			mod, err := query.CompileModifier(ejson.Make(ejson.Field{Name: op, Value: ejson.Make(ejson.Field{Name: "a.b.c", Value: 0}).WithValue("a.b.c", v)}))
+			if err != nil {
+				refused++
+				continue
+			}
+			d, err := mod.Apply(ejson.Make())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := ejson.Parse(d.AppendJSON(nil)); err != nil {
+				t.Errorf("%s of %d levels: %v", op, depth, err)
+			}
+			accepted++
+		}
+		if accepted == 0 || refused == 0 {
+			t.Errorf("%s: %d accepted, %d refused", op, accepted, refused)
+		}
 	}
 }
