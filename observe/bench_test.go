@@ -110,21 +110,21 @@ func BenchmarkW6(b *testing.B) {
 func BenchmarkW7(b *testing.B) {
 	for _, n := range benchSizes {
 		for _, inRoom := range []bool{false, true} {
+			s, docs := corpus(b, n)
+			if inRoom {
+				put(b, s, func(tx *store.Tx) error {
+					for i, d := range docs {
+						docs[i] = d.WithValue("room", ejson.StringValue("room1"))
+						if err := tx.Put("messages", docs[i]); err != nil {
+							return err
+						}
+					}
+					return nil
+				})
+			}
 			for _, watched := range []bool{false, true} {
 				for _, batch := range []int{1, 1000} {
 					b.Run(fmt.Sprintf("inroom=%v/watched=%v/N=%d/batch=%d", inRoom, watched, n, batch), func(b *testing.B) {
-						s, docs := corpus(b, n)
-						if inRoom {
-							put(b, s, func(tx *store.Tx) error {
-								for i, d := range docs {
-									docs[i] = d.WithValue("room", ejson.StringValue("room1"))
-									if err := tx.Put("messages", docs[i]); err != nil {
-										return err
-									}
-								}
-								return nil
-							})
-						}
 						var h *Handle
 						if watched {
 							var err error

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -36,6 +37,7 @@ func TestStartsAmongWrites(t *testing.T) {
 					}
 					return nil
 				})
+				runtime.Gosched()
 			}
 		})
 	}
@@ -49,7 +51,7 @@ func TestStartsAmongWrites(t *testing.T) {
 	for i := range 4 {
 		r := rand.New(rand.NewPCG(seed, uint64(100+i)))
 		starters.Go(func() {
-			for range 60 {
+			for range 15 {
 				m := &moments{last: map[store.Seq]*store.Snapshot{}}
 				w := watch(t, queries[r.IntN(len(queries))], m, false)
 				for range r.IntN(3) {

@@ -15,8 +15,7 @@ import (
 	"github.com/replicad/replicad/store"
 )
 
-// changesWanted is the size of the random tests: REPLICAD_CHANGES, or a number
-// that takes a few seconds.
+// changesWanted is the size of the random tests: REPLICAD_CHANGES, or usualChanges.
 func changesWanted(tb testing.TB) int {
 	if s := os.Getenv("REPLICAD_CHANGES"); s != "" {
 		n, err := strconv.Atoi(s)
@@ -25,10 +24,7 @@ func changesWanted(tb testing.TB) int {
 		}
 		return n
 	}
-	if testing.Short() {
-		return 5_000
-	}
-	return 20_000
+	return usualChanges
 }
 
 type object = map[string]any
