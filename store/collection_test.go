@@ -403,3 +403,33 @@ func TestQueryIsImmutable(t *testing.T) {
 		break
 	}
 }
+
+// TestPlaceWithinTransaction holds what a transaction inserts to the order of its
+// last insertion of each.
+func TestPlaceWithinTransaction(t *testing.T) {
+	s := New(Options{})
+	_, err := s.Update(func(tx *Tx) error {
+		for _, id := range []string{"a", "b", "-a", "c", "a", "-b", "b", "-b"} {
+			var err error
+			if name, removed := strings.CutPrefix(id, "-"); removed {
+				tx.Delete("x", ejson.StringID(name))
+			} else {
+				err = tx.Put("x", account(id, 1))
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for slot, d := range s.Snapshot().Each("x") {
+		got = append(got, fmt.Sprint(slot, d.ID()))
+	}
+	if fmt.Sprint(got) != "[0 c 1 a]" {
+		t.Errorf("%v", got)
+	}
+}
