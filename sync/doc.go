@@ -51,7 +51,9 @@
 // been answered; for subscriptions that never were ready, Options.QuiesceLimit after
 // the last confirmation, since publications exist that never say ready. Where there
 // is no subscription at all, they are kept for Options.Grace, to give the program
-// the time to ask, and universal publications the time to send.
+// the time to ask, and universal publications the time to send. When such a time has
+// passed, the server is first asked for a sign of life (unsub of an unknown id, which
+// it answers in turn), for silence may also be that of a dead connection.
 //
 // A first session with an empty store holds nothing back: documents are in the store
 // a few milliseconds after they came, and a first sync of any size needs no memory

@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
+
+	"github.com/replicad/replicad/ddp"
 	"github.com/replicad/replicad/store"
 )
 
@@ -154,12 +157,12 @@ func (l *loop) finish(s *session) bool {
 	return ok
 }
 
-// sweepAt returns when to remove the documents that are still stale; zero: there
-// are none, or a subscription that they were the whole set of has not been
+// sweepAt returns when to give up hope for the documents that are still stale; zero:
+// there are none, or a subscription that they were the whole set of has not been
 // answered, and only the server can say what became of them.
 func (l *loop) sweepAt(s *session) time.Time {
 	switch {
-	case s.stale.n == 0 || len(s.revalidating) > 0 || s.blocked():
+	case s.stale.n == 0 || s.probe != "" || len(s.revalidating) > 0 || s.blocked():
 		return time.Time{}
 	case len(s.filling) > 0:
 		// They may never be ready; publications exist that do not say so.
@@ -170,9 +173,25 @@ func (l *loop) sweepAt(s *session) time.Time {
 	return s.startedAt
 }
 
-// sweep gives up hope for the stale documents.
+// sweep is for stale documents that nothing may confirm any more, or that nothing
+// has confirmed for so long. The latter may be the fault of a connection that is dead
+// and does not say so; so the server is asked for a sign of life. It answers the end
+// of a subscription that it does not know, and after all that it was asked before.
 func (l *loop) sweep(s *session) {
-	clear(s.filling)
-	s.spoken = true
-	l.settle(s)
+	if !s.confirmable() {
+		l.settle(s)
+		return
+	}
+	s.probe = uuid.NewString()
+	s.out = append(s.out, ddp.Unsub{ID: s.probe})
+}
+
+// alive takes the sign of life. The stale documents go, if none was confirmed since.
+func (l *loop) alive(s *session) {
+	s.probe = ""
+	if at := l.sweepAt(s); !at.IsZero() && !time.Now().Before(at) {
+		clear(s.filling)
+		s.spoken = true
+		l.settle(s)
+	}
 }

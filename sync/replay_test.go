@@ -387,6 +387,10 @@ func (p *player) end() {
 	p.catchUp()
 	time.Sleep(time.Minute) // what nobody speaks for goes
 	synctest.Wait()
+	if len(p.peer.frames) > 0 {
+		p.peer.lives()
+		synctest.Wait()
+	}
 	snap := p.r.Store().Snapshot()
 	for _, collection := range snap.Collections() {
 		if strings.HasPrefix(collection, reserved) {

@@ -347,6 +347,12 @@ func (p *peer) quiet() {
 	}
 }
 
+// lives answers the question for a sign of life.
+func (p *peer) lives() {
+	p.t.Helper()
+	p.send(fmt.Sprintf(`{"msg":"nosub","id":%q}`, p.want(`{"msg":"unsub"}`)["id"]))
+}
+
 // same checks that two sub or method messages are one, sent twice.
 func (p *peer) same(a, b map[string]any) {
 	p.t.Helper()

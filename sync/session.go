@@ -45,6 +45,7 @@ type session struct {
 	// and spoken that one of the program's does now.
 	orphans, spoken bool
 	startedAt       time.Time
+	probe           string    // id of the unsub that asks for a sign of life; "": none is out
 	progressAt      time.Time // when there was last hope for more: a stale document confirmed, say
 }
 

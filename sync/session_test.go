@@ -1,6 +1,7 @@
 package sync
 
 import (
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -268,7 +269,10 @@ func TestSessions(t *testing.T) {
 			p.added("a", 1)
 			time.Sleep(29 * time.Second)
 			sc.seen()
+			p.quiet()
 			time.Sleep(time.Second)
+			sc.seen() // the connection may be dead
+			p.lives()
 			sc.seen("-b")
 			if st := sc.phase(Live); st.Stale != 0 {
 				t.Errorf("%d stale", st.Stale)
@@ -331,7 +335,33 @@ func TestSessions(t *testing.T) {
 			time.Sleep(20 * time.Second)
 			sc.seen()
 			time.Sleep(10*time.Second + flushIdle)
+			sc.seen()
+			p.lives()
 			sc.seen("-b")
+		}},
+		{"68: nor do dead connections kill the living", func(t *testing.T, sc *scene) {
+			sc.open()
+			p := sc.accept()
+			sc.subscribe("never")
+			p.wantSub("never")
+			p.added("a", 1)
+			p.added("b", 1)
+			time.Sleep(10 * time.Millisecond)
+			sc.seen("+a +b")
+			p = sc.cut(p)
+			p.wantSub("never")
+			time.Sleep(time.Hour)
+			probe := p.want(`{"msg":"unsub"}`)
+			p.quiet()
+			p.added("a", 1) // it lives, and had not come to it
+			p.send(fmt.Sprintf(`{"msg":"nosub","id":%q}`, probe["id"]))
+			time.Sleep(29 * time.Second)
+			sc.seen()
+			p.quiet()
+			time.Sleep(time.Second)
+			p.lives()
+			sc.seen("-b")
+			p.quiet()
 		}},
 		{"66 85: every collection has a store", func(t *testing.T, sc *scene) {
 			sc.open()

@@ -168,9 +168,11 @@ func (s *simulation) step() {
 			return
 		}
 		stalls := []time.Duration{0, 0, time.Second, 20 * time.Second, 50 * time.Second}[s.rng.IntN(5)]
-		if s.never {
-			// What never was ready is given up after the QuiesceLimit.
+		// What never was ready is given up after the QuiesceLimit.
+		if s.never || s.path == "" || !s.whole(s.subs["a"]) {
 			stalls = min(stalls, 20*time.Second)
+		} else {
+			s.image = nil // which may be of before it was
 		}
 		s.world.mu.Lock()
 		s.world.stalls = stalls
@@ -320,16 +322,20 @@ func (s *simulation) toggle(name string) {
 	s.subs[name] = s.subscribe(name)
 }
 
+// whole reports whether a subscription is ready.
+func (s *simulation) whole(sub *Subscription) bool {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return sub.Ready(ctx) == nil
+}
+
 // call calls a method, and checks that its effect is there when it returns.
 func (s *simulation) call() {
 	m := Method{Name: "bump", Params: []any{fmt.Sprint("d", s.rng.IntN(30))}, Wait: s.rng.IntN(5) == 0, NoRetry: s.rng.IntN(5) == 0}
 	if s.rng.IntN(5) == 0 {
 		m.Name = "fail"
 	}
-	r, sub := s.r, s.subs["a"]
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	ready := sub.Ready(ctx) == nil
+	r, ready := s.r, s.whole(s.subs["a"])
 	s.say("call %+v", m)
 	s.calls.Go(func() {
 		v, err := r.Invoke(context.Background(), m)

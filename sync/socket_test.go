@@ -2,6 +2,7 @@ package sync
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -9,8 +10,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/replicad/replicad/ddp/client"
 	"github.com/replicad/replicad/ddp/ejson"
 	"github.com/replicad/replicad/ddp/server"
+	"github.com/replicad/replicad/store"
 )
 
 // TestSockets: what a replica says of the addresses that people try, over the real
@@ -51,10 +54,98 @@ func TestSockets(t *testing.T) {
 	}
 }
 
+// TestOversized: a message beyond the limit ends the session, not the replica, and
+// takes nothing from what is there.
+func TestOversized(t *testing.T) {
+	srv := &server.Server{Logger: quietLog()}
+	srv.Publish("small", func(ctx context.Context, p *server.Publication) error {
+		p.Added("docs", ejson.Make(ejson.Field{Name: "_id", Value: "small"}))
+		return nil
+	})
+	srv.Publish("large", func(ctx context.Context, p *server.Publication) error {
+		p.Added("docs", ejson.Make(ejson.Field{Name: "_id", Value: "large"}, ejson.Field{Name: "text", Value: strings.Repeat("x", 10_000)}))
+		return nil
+	})
+	http := httptest.NewServer(srv)
+	defer http.Close()
+	opts := Options{Logger: quietLog()}
+	opts.Client.MaxMessage = 1000
+	r, err := Open(t.Context(), http.URL, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	small, err := r.Subscribe("small")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := small.Ready(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	large, err := r.Subscribe("large")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for st := range r.Statuses(t.Context()) {
+		var big *client.TooBigError
+		if st.Phase == Offline && errors.As(st.Err, &big) {
+			break
+		}
+	}
+	large.Stop()
+	for st := range r.Statuses(t.Context()) {
+		if st.Phase == Live {
+			break
+		}
+	}
+	if n := r.Store().Snapshot().Len("docs"); n != 1 {
+		t.Errorf("%d documents", n)
+	}
+}
+
 // BenchmarkFirstSync is the first sync of documents of about 300 bytes over a
 // loopback WebSocket, server and client in one process.
 func BenchmarkFirstSync(b *testing.B) {
 	const n = 50_000
+	http := publishing(b, n)
+	b.ReportAllocs()
+	for b.Loop() {
+		r := synced(b, http.URL, n)
+		if err := r.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(n*float64(b.N)/b.Elapsed().Seconds(), "docs/s")
+}
+
+// BenchmarkResync is a reconnect after which nothing has changed: all documents come
+// again, and none of them is a change.
+func BenchmarkResync(b *testing.B) {
+	const n = 50_000
+	r := synced(b, publishing(b, n).URL, n)
+	defer r.Close()
+	changes := 0
+	_, stop := r.Store().Tail("docs", func(*store.Commit) { changes++ })
+	defer stop()
+	b.ReportAllocs()
+	for b.Loop() {
+		r.Disconnect()
+		r.Reconnect()
+		for st := range r.Statuses(b.Context()) {
+			if st.Phase == Live {
+				break
+			}
+		}
+	}
+	b.ReportMetric(n*float64(b.N)/b.Elapsed().Seconds(), "docs/s")
+	r.Close()
+	if changes > 0 {
+		b.Errorf("%d commits", changes)
+	}
+}
+
+// publishing returns a server with n documents.
+func publishing(b *testing.B, n int) *httptest.Server {
 	docs := make([]ejson.Doc, n)
 	for i := range docs {
 		docs[i] = ejson.Make(
@@ -75,26 +166,25 @@ func BenchmarkFirstSync(b *testing.B) {
 		return nil
 	})
 	http := httptest.NewServer(srv)
-	defer http.Close()
-	b.ReportAllocs()
-	for b.Loop() {
-		r, err := Open(b.Context(), http.URL, Options{Logger: quietLog()})
-		if err != nil {
-			b.Fatal(err)
-		}
-		sub, err := r.Subscribe("all")
-		if err != nil {
-			b.Fatal(err)
-		}
-		if err := sub.Ready(b.Context()); err != nil {
-			b.Fatal(err)
-		}
-		if got := r.Store().Snapshot().Len("docs"); got != n {
-			b.Fatalf("%d documents", got)
-		}
-		if err := r.Close(); err != nil {
-			b.Fatal(err)
-		}
+	b.Cleanup(http.Close)
+	return http
+}
+
+// synced returns a replica that has them.
+func synced(b *testing.B, url string, n int) *Replica {
+	r, err := Open(b.Context(), url, Options{Logger: quietLog()})
+	if err != nil {
+		b.Fatal(err)
 	}
-	b.ReportMetric(float64(n)*float64(b.N)/b.Elapsed().Seconds(), "docs/s")
+	sub, err := r.Subscribe("all")
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := sub.Ready(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	if got := r.Store().Snapshot().Len("docs"); got != n {
+		b.Fatalf("%d documents", got)
+	}
+	return r
 }

@@ -68,7 +68,8 @@ func (r *Replica) Subscribe(name string, params ...any) (*Subscription, error) {
 // Ready waits until the first full set of documents is in the store. A
 // subscription that was ready stays so through reconnects; one that was taken over
 // from the file is ready when the server has confirmed, in this process, what the
-// file had.
+// file had. Where more subscriptions than this one were interrupted, documents that
+// are gone may be there a little longer: as long as Status.Stale is not 0.
 //
 // Errors: the server's, a *ddp.Error, if it refused or ended the subscription, and
 // ErrEnded if it gave none; ErrStopped; ErrClosed; that of ctx.
@@ -242,8 +243,11 @@ func (l *loop) ended(s *session, m ddp.Nosub) {
 		l.forget(sub)
 	}
 	l.settle(s)
-	if sub == nil {
-		return // the answer to unsub
+	if sub == nil { // the answer to unsub
+		if s.probe != "" && s.probe == m.ID && l.session == s {
+			l.alive(s)
+		}
+		return
 	}
 	if m.Err != nil {
 		l.log.Warn("sync: subscription refused", "name", sub.name, "id", sub.id, "err", m.Err)
