@@ -6,9 +6,9 @@ import (
 	"unsafe"
 )
 
-// A block holds at most blockMax entries. A commit of its own copies one block a
-// level (about 1 KiB), and there are four pointers for the garbage collector in a
-// block where a tree of single entries has one in each entry.
+// A block holds at most blockMax entries. A commit of its own copies one (about
+// 1 KiB), and there are four pointers for the garbage collector in a block where a
+// tree of single entries has one in each entry.
 const (
 	blockMax  = 64
 	blockData = 1 << 14 // bytes of keys after which a block is split, too
@@ -20,24 +20,19 @@ type entry struct {
 	slot uint64
 }
 
-// block is a node of the tree of an index: a run of entries in ascending order of
-// (key, slot). What its keys begin with alike is kept once; the rest lies in one
+// block is a run of the entries of an index in ascending order of (key, slot). What its keys begin with alike is kept once; the rest lies in one
 // piece of memory, so that a search stays within few cache lines. A document in an
 // index of equal keys costs 12 bytes, and one in an index of distinct dates about
 // 20.
 //
-// In an inner block the entries are borders: kid i has no entry above border i, and
-// those of kid i+1 are above it. There is one kid more than borders.
-//
 // A block with the writer's stamp is changed in place, any other is copied first.
 type block struct {
 	stamp  uint64
-	keys   int      // distinct keys; of a leaf
+	keys   int      // distinct keys
 	prefix string   // of every key
 	data   []byte   // the rest of each key, one after another
 	ends   []uint32 // ends[i] is where the rest of key i ends
 	slots  []uint64
-	kids   []*block // nil in a leaf
 }
 
 func (b *block) len() int { return len(b.slots) }
@@ -147,14 +142,14 @@ func (b *block) insert(i int, key []byte, slot uint64) {
 	}
 	b.slots = widen(b.slots, i, 1)
 	b.slots[i] = slot
-	if b.kids == nil && !b.repeats(i) {
+	if !b.repeats(i) {
 		b.keys++
 	}
 }
 
 // remove takes away entry i.
 func (b *block) remove(i int) {
-	if b.kids == nil && !b.repeats(i) {
+	if !b.repeats(i) {
 		b.keys--
 	}
 	from, to := uint32(0), b.ends[i]
@@ -181,18 +176,12 @@ func (b *block) clone(stamp uint64, room int) *block {
 	c.data = append(make([]byte, 0, len(b.data)+room), b.data...)
 	c.ends = append(make([]uint32, 0, len(b.ends)+1), b.ends...)
 	c.slots = append(make([]uint64, 0, len(b.slots)+1), b.slots...)
-	if b.kids != nil {
-		c.kids = append(make([]*block, 0, len(b.kids)+1), b.kids...)
-	}
 	return &c
 }
 
 // cut returns the entries [i, j) as a new block with the memory that they need.
 func (b *block) cut(i, j int, stamp uint64) *block {
 	c := &block{stamp: stamp}
-	if b.kids != nil {
-		c.kids = append(make([]*block, 0, j-i+1), b.kids[i:j+1]...)
-	}
 	if i == j {
 		return c
 	}
@@ -209,7 +198,7 @@ func (b *block) cut(i, j int, stamp uint64) *block {
 	for k := i; k < j; k++ {
 		c.data = append(c.data, b.rest(k)[n:]...)
 		c.ends = append(c.ends, uint32(len(c.data)))
-		if c.kids == nil && (k == i || !b.same(k-1, k)) {
+		if k == i || !b.same(k-1, k) {
 			c.keys++
 		}
 	}
@@ -227,16 +216,11 @@ func (b *block) halve(i int, stamp uint64) (low *block, border entry, high *bloc
 	case b.len():
 		n = b.len() - 1
 	}
-	if b.kids != nil {
-		// The border in the middle goes up.
-		n = min(n, b.len()-1)
-		return b.cut(0, n, stamp), b.entry(n), b.cut(n+1, b.len(), stamp)
-	}
 	return b.cut(0, n, stamp), b.border(n), b.cut(n, b.len(), stamp)
 }
 
 // border returns an entry that is not below entry i-1, and below entry i; a short
-// one, for it is kept in the blocks above.
+// one, for it is kept in the tree.
 func (b *block) border(i int) entry {
 	low, high := b.rest(i-1), b.rest(i)
 	if n := common(low, high) + 1; n < len(high) {
@@ -245,29 +229,19 @@ func (b *block) border(i int) entry {
 	return b.entry(i - 1)
 }
 
-// fits reports whether the block and the one above it may become one. Neighbours
-// of an empty block take it over as long as they can.
+// fits reports whether two blocks may become one.
 func (b *block) fits(c *block) bool {
-	n := b.len() + c.len()
-	if b.kids != nil {
-		n++ // the border between them
-	}
 	if b.len() == 0 || c.len() == 0 {
-		return n <= blockMax
+		return true
 	}
-	return n <= blockMax*3/4 && len(b.data)+len(c.data) <= blockData/2
+	return b.len()+c.len() <= blockMax*3/4 && len(b.data)+len(c.data) <= blockData/2
 }
 
-// join returns the block and the one above it as one; border is between them.
-func (b *block) join(c *block, border entry, stamp uint64) *block {
+// join returns the block and the one above it as one.
+func (b *block) join(c *block, stamp uint64) *block {
 	j := b.clone(stamp, len(c.data))
-	if b.kids != nil {
-		j.insert(len(j.slots), []byte(border.key), border.slot)
-		j.kids = append(j.kids, c.kids...)
-	}
 	for i := range c.slots {
-		key := append([]byte(c.prefix), c.rest(i)...)
-		j.insert(len(j.slots), key, c.slots[i])
+		j.insert(j.len(), append([]byte(c.prefix), c.rest(i)...), c.slots[i])
 	}
 	return j
 }

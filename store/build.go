@@ -167,49 +167,30 @@ func (b *builder) finish() {
 	b.x.fill(sorted)
 }
 
-// fill lays sorted entries into the leaves of an empty index, and builds the
-// levels above. Blocks are left with an eighth to spare, so that the first inserts
-// do not split all of them.
+// fill lays sorted entries into the leaves of an empty index. They are left with
+// an eighth to spare, so that the first inserts do not split all of them.
 func (x *index) fill(entries []built) {
 	const most = blockMax - blockMax/8
-	var level []*block
-	var borders []entry // borders[i] is between level[i] and level[i+1]
-	x.leaves, x.size = 0, len(entries)
+	x.size = len(entries)
 	for len(entries) > 0 {
 		n, size := 1, len(entries[0].key)
 		for n < min(most, len(entries)) && size+len(entries[n].key) <= blockData {
 			size += len(entries[n].key)
 			n++
 		}
-		leaf := leafOf(entries[:n])
-		if level = append(level, leaf); n < len(entries) {
-			borders = append(borders, leaf.entry(n-1))
+		b := blockOf(entries[:n])
+		x.keys += b.keys
+		if entries = entries[n:]; len(entries) == 0 {
+			x.tree.Set(leaf{slot: noTop, block: b})
+			break
 		}
-		x.leaves++
-		x.keys += leaf.keys
-		entries = entries[n:]
+		top := b.entry(n - 1)
+		x.tree.Set(leaf{top.key, top.slot, b})
 	}
-	for len(level) > 1 {
-		var up []*block
-		var upBorders []entry
-		b := &block{kids: level[:1:1]}
-		for i, border := range borders {
-			if b.len() >= most || b.full([]byte(border.key)) {
-				up = append(up, b)
-				upBorders = append(upBorders, border)
-				b = &block{kids: level[i+1 : i+2 : i+2]}
-				continue
-			}
-			b.insert(b.len(), []byte(border.key), border.slot)
-			b.kids = append(b.kids, level[i+1])
-		}
-		level, borders = append(up, b), upBorders
-	}
-	x.root = level[0]
 }
 
-// leafOf returns a leaf of sorted entries.
-func leafOf(entries []built) *block {
+// blockOf returns a block of sorted entries.
+func blockOf(entries []built) *block {
 	first, last := view(entries[0].key), view(entries[len(entries)-1].key)
 	n := common(first, last) // keys in between share it too
 	size := 0

@@ -49,46 +49,36 @@ func entriesOf(t *testing.T, x *index, low, high string) []entry {
 	return up
 }
 
-// check holds a block to its invariants: its entries are above low and not above
-// high.
-func (b *block) check(t *testing.T, low, high *entry, leaf func(*block)) {
+// check holds the leaves to their invariants.
+func (x *index) check(t *testing.T, seen func(leaf)) {
 	t.Helper()
-	n := 0
-	last := low
-	for i := range b.slots {
-		e := b.entry(i)
-		if last != nil && compareEntries(*last, e) >= 0 || high != nil && compareEntries(e, *high) > 0 {
-			t.Fatalf("entry %v of a block after %v and up to %v", e, last, high)
+	var last *entry // what is below
+	covered := false
+	x.tree.Scan(func(l leaf) bool {
+		n := 0
+		for i := range l.slots {
+			e := l.entry(i)
+			if last != nil && compareEntries(*last, e) >= 0 {
+				t.Fatalf("entry %v after %v", e, *last)
+			}
+			if l.slot != noTop && compareEntries(e, entry{l.top, l.slot}) > 0 {
+				t.Fatalf("entry %v above %q %d", e, l.top, l.slot)
+			}
+			if i == 0 || !l.same(i-1, i) {
+				n++
+			}
+			last = &e
 		}
-		if i == 0 || !b.same(i-1, i) {
-			n++
+		if len(l.ends) != len(l.slots) || l.len() > blockMax || n != l.keys {
+			t.Fatalf("block of %d entries, %d ends: counts %d distinct, has %d", l.len(), len(l.ends), l.keys, n)
 		}
-		last = &e
-	}
-	if len(b.ends) != len(b.slots) || b.len() > blockMax || b.kids == nil && n != b.keys {
-		t.Fatalf("block of %d entries, %d ends: counts %d distinct, has %d", b.len(), len(b.ends), b.keys, n)
-	}
-	if b.kids == nil {
-		leaf(b)
-		return
-	}
-	if len(b.kids) != b.len()+1 {
-		t.Fatalf("%d kids, %d borders", len(b.kids), b.len())
-	}
-	for i, kid := range b.kids {
-		l, h := low, high
-		if i > 0 {
-			e := b.entry(i - 1)
-			l = &e
-		}
-		if i < b.len() {
-			e := b.entry(i)
-			h = &e
-		}
-		if (kid.kids == nil) != (b.kids[0].kids == nil) {
-			t.Fatal("leaves of several depths")
-		}
-		kid.check(t, l, h, leaf)
+		last = &entry{l.top, l.slot}
+		covered = l.slot == noTop
+		seen(l)
+		return true
+	})
+	if !covered {
+		t.Fatal("the leaves do not cover all keys")
 	}
 }
 
@@ -100,17 +90,17 @@ func checkIndex(t *testing.T, x *index, want []entry, r *rand.Rand) {
 		t.Fatalf("%d entries, want %d", len(got), len(want))
 	}
 	leaves, keys, distinct := 0, 0, 0
-	x.root.check(t, nil, nil, func(b *block) {
+	x.check(t, func(l leaf) {
 		leaves++
-		keys += b.keys
+		keys += l.keys
 	})
 	for i := range want {
 		if i == 0 || want[i].key != want[i-1].key {
 			distinct++
 		}
 	}
-	if x.size != len(want) || x.leaves != leaves || x.keys != keys {
-		t.Fatalf("size %d leaves %d keys %d, want %d, %d, %d", x.size, x.leaves, x.keys, len(want), leaves, keys)
+	if x.size != len(want) || x.keys != keys {
+		t.Fatalf("size %d keys %d, want %d, %d", x.size, x.keys, len(want), keys)
 	}
 	if got := x.info().Distinct; got > distinct || got < distinct-leaves {
 		t.Fatalf("%d distinct keys, says %d", distinct, got)
@@ -207,8 +197,8 @@ func TestIndexIsASortedList(t *testing.T) {
 				step(false, 0)
 			}
 			checkIndex(t, x, nil, r)
-			if x.leaves != 1 || x.root.kids != nil {
-				t.Fatalf("%d leaves in an empty index", x.leaves)
+			if n := x.tree.Len(); n != 1 {
+				t.Fatalf("%d leaves in an empty index", n)
 			}
 			for _, v := range kept {
 				checkIndex(t, v.x, v.want, r)
@@ -224,16 +214,16 @@ func TestIndexDropsNearlyEmptyBlocks(t *testing.T) {
 	for i := range 50_000 {
 		x.insert(key(i), uint64(i), 1)
 	}
-	if x.leaves > 50_000/blockMax*3/2 {
-		t.Errorf("%d blocks for ascending keys", x.leaves)
+	if x.tree.Len() > 50_000/blockMax*3/2 {
+		t.Errorf("%d blocks for ascending keys", x.tree.Len())
 	}
 	for i := range 50_000 {
 		if i%50 != 0 {
 			x.remove(key(i), uint64(i), 1)
 		}
 	}
-	if x.size != 1000 || x.leaves > 200 {
-		t.Errorf("%d entries in %d blocks", x.size, x.leaves)
+	if x.size != 1000 || x.tree.Len() > 200 {
+		t.Errorf("%d entries in %d blocks", x.size, x.tree.Len())
 	}
 }
 

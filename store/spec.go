@@ -103,6 +103,7 @@ func (sp *Spec) plan(v *version) *planned {
 	}
 	p := &planned{matcher: sp.Matcher, sorter: sp.Sorter, need: need, plans: v.plans, size: v.pages.n}
 	p.Plan = query.Choose(sp.matcher(), sp.Sorter, need, v.infos())
+	p.Cost = min(p.Cost, v.pages.n) // without an index the planner knows no size
 	if p.Access == query.ByIndex {
 		p.index = v.indexNamed(p.Index)
 		p.exact = sp.Sorter != nil && lastPath(sp.Sorter.Keys()) == lastPath(v.indexes[p.index].key.Keys())

@@ -130,7 +130,7 @@ func (tx *Tx) find(o *overlay, m *query.Matcher, limit int) []located {
 		sp.Limit = limit
 	}
 	taken := 0
-	sp.run(&o.table.version, func(slot uint64, d ejson.Doc) bool {
+	sp.run(tx.base(o.table), func(slot uint64, d ejson.Doc) bool {
 		if !o.touched(d, n) {
 			found = append(found, located{slot, d})
 			taken++
@@ -141,6 +141,16 @@ func (tx *Tx) find(o *overlay, m *query.Matcher, limit int) []located {
 		bySlot(found)
 	}
 	return first(found, limit)
+}
+
+// base returns a collection as it was before the transaction, to run a query on.
+// The writer's own trees must not be read while a reader publishes, for that copies
+// them; without an index there is none.
+func (tx *Tx) base(t *table) *version {
+	if len(t.indexes) == 0 {
+		return &t.version
+	}
+	return tx.s.Snapshot().versions[t.number]
 }
 
 // lookDoc is look for a document that was found.

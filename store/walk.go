@@ -7,69 +7,46 @@ import "slices"
 // least one. An empty high is no upper end. walk reports whether it got to the
 // end.
 func (x *index) walk(low, high string, yield func(b *block, i, j int) bool) (done bool) {
-	return x.root.walk(low, high, yield)
+	done = true
+	first := true
+	x.tree.Ascend(leaf{top: low}, func(l leaf) bool {
+		i, j, more := 0, l.len(), true
+		if first {
+			i, first = l.reach(low), false
+		}
+		// Where the top is in the range, so are all entries.
+		if high != "" && (l.slot == noTop || l.top >= high) {
+			j, more = l.reach(high), false
+		}
+		if i < j {
+			done = yield(l.block, i, j)
+		}
+		return done && more
+	})
+	return done
 }
 
 // walkBack is walk in descending order; within [i, j) it is for yield to go
 // backwards.
 func (x *index) walkBack(low, high string, yield func(b *block, i, j int) bool) (done bool) {
-	return x.root.walkBack(low, high, yield)
-}
-
-// within returns the entries of a leaf, or the kids of an inner block, that may
-// be in [low, high).
-func (b *block) within(low, high string) (i, j int) {
-	if low != "" {
-		i = b.reach(low)
-	}
-	j = b.len()
+	from := leaf{slot: noTop}
 	if high != "" {
-		j = b.reach(high)
+		from = x.home(high, 0)
 	}
-	if b.kids != nil {
-		j++
-	}
-	return i, j
-}
-
-func (b *block) walk(low, high string, yield func(b *block, i, j int) bool) bool {
-	i, j := b.within(low, high)
-	if b.kids == nil {
-		return i >= j || yield(b, i, j)
-	}
-	for k := i; k < j; k++ {
-		l, h := "", "" // kids in between are in the range as a whole
-		if k == i {
-			l = low
+	done = true
+	first := true
+	x.tree.Descend(from, func(l leaf) bool {
+		i, j := l.reach(low), l.len()
+		if first && high != "" {
+			j = l.reach(high)
 		}
-		if k == j-1 {
-			h = high
+		first = false
+		if i < j {
+			done = yield(l.block, i, j)
 		}
-		if !b.kids[k].walk(l, h, yield) {
-			return false
-		}
-	}
-	return true
-}
-
-func (b *block) walkBack(low, high string, yield func(b *block, i, j int) bool) bool {
-	i, j := b.within(low, high)
-	if b.kids == nil {
-		return i >= j || yield(b, i, j)
-	}
-	for k := j - 1; k >= i; k-- {
-		l, h := "", ""
-		if k == i {
-			l = low
-		}
-		if k == j-1 {
-			h = high
-		}
-		if !b.kids[k].walkBack(l, h, yield) {
-			return false
-		}
-	}
-	return true
+		return done && i == 0
+	})
+	return done
 }
 
 // oneKey reports whether all entries in [low, high) have the same key, and so are
