@@ -49,7 +49,7 @@ func (h *Handle) infoLocked() Info {
 	in := Info{
 		Query:   describe(h.spec),
 		Route:   wayOf(r.matcher).String(),
-		Ordered: r.ordered,
+		Ordered: r.order != nil,
 		Shared:  len(r.handles),
 		Changes: r.changes,
 		Batches: h.stats.batches,
@@ -59,7 +59,7 @@ func (h *Handle) infoLocked() Info {
 		Busy:    h.stats.busy,
 	}
 	in.Bytes = in.Waiting * int(unsafe.Sizeof(delta{}))
-	if r.loaded {
+	if r.order != nil && r.loaded {
 		if in.Docs = r.tree.len(); in.Docs > 0 {
 			// Leaves are two thirds full; the keys are about as long as one of them.
 			in.Bytes += in.Docs * (int(unsafe.Sizeof(item{}))*3/2 + len(r.tree.at(in.Docs/2).key))

@@ -56,7 +56,7 @@ func TestDocs(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer h2.Stop()
-	if h1.res.ordered || !h2.res.ordered {
+	if h1.res.order != nil || h2.res.order == nil {
 		t.Error("a result has an order that nobody asks for, or none")
 	}
 	seq := script(t, s)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
-	"slices"
 	"sync"
 	"time"
 
@@ -35,26 +34,31 @@ type Handle struct {
 	since   store.Seq // commits up to here it has seen at its start; likewise
 	spec    *store.Spec
 	deliver func(*Handle, docBatch) error
+	after   func() // runs when the handle's goroutine ends; nil: nothing
 
-	wake chan struct{} // one place
-	done chan struct{} // closed when no callback runs or will run
+	wake   chan struct{} // one place
+	worker uint64        // number of the goroutine; see stopping
 
 	mu   sync.Mutex // guards the rest; a leaf
 	mail mailbox
 
 	pushed    uint64 // parcels put in so far
 	delivered uint64 // parcels whose callback has returned
-	waiters   []waiter
+	waiters   *waiter
 	paused    bool
 	stopped   bool
+	over      bool          // no callback runs or will run
+	done      chan struct{} // closed when it is over; nil where nobody asked
 	err       error
 	stats     stats
 }
 
-// waiter is closed when a handle has delivered so many parcels.
+// waiter is one call of Wait, in a list: done is closed when the handle has
+// delivered so many parcels.
 type waiter struct {
 	pushed uint64
 	done   chan struct{}
+	next   *waiter
 }
 
 // stats is what Explain tells of a handle's deliveries.
@@ -76,7 +80,27 @@ func (h *Handle) Stop() {
 
 // Done is closed when the observation has ended, by Stop or by itself, and no
 // callback runs any more.
-func (h *Handle) Done() <-chan struct{} { return h.done }
+func (h *Handle) Done() <-chan struct{} {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.done == nil {
+		h.done = make(chan struct{})
+		if h.over {
+			close(h.done)
+		}
+	}
+	return h.done
+}
+
+// finished notes that no callback runs any more.
+func (h *Handle) finished() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.over = true
+	if h.done != nil {
+		close(h.done)
+	}
+}
 
 // Err tells why the observation ended by itself: a *PanicError where a callback
 // panicked, or the error of a document that could not be made a T. It is nil
@@ -92,8 +116,10 @@ func (h *Handle) Err() error {
 // for that too. It returns the error of ctx, or ErrStopped. Inside the handle's
 // own callback, or inside store.Update, it would wait for itself.
 func (h *Handle) Wait(ctx context.Context, seq store.Seq) error {
-	if err := committed(ctx, h.hub.store, seq); err != nil {
-		return err
+	if h.hub.in.noted() < seq {
+		if err := committed(ctx, h.hub.store, seq); err != nil {
+			return err
+		}
 	}
 	if err := h.hub.reach(ctx, seq); err != nil {
 		return err
@@ -106,15 +132,23 @@ func (h *Handle) Wait(ctx context.Context, seq store.Seq) error {
 		}
 		return nil
 	}
-	w := waiter{h.pushed, make(chan struct{})}
-	h.waiters = append(h.waiters, w)
+	w := &waiter{h.pushed, make(chan struct{}), h.waiters}
+	h.waiters = w
 	h.mu.Unlock()
 	select {
 	case <-w.done:
 		return nil
-	case <-h.done:
+	case <-h.Done():
 		return ErrStopped
 	case <-ctx.Done():
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		for at := &h.waiters; *at != nil; at = &(*at).next {
+			if *at == w {
+				*at = w.next
+				break
+			}
+		}
 		return ctx.Err()
 	}
 }
@@ -223,22 +257,23 @@ func (h *Handle) finish(number uint64, busy time.Duration) {
 	if h.stats.busy += busy; busy > 0 {
 		h.stats.batches++
 	}
-	if len(h.waiters) == 0 {
-		return
-	}
-	h.waiters = slices.DeleteFunc(h.waiters, func(w waiter) bool {
-		if w.pushed <= h.delivered {
+	for at := &h.waiters; *at != nil; {
+		if w := *at; w.pushed <= h.delivered {
 			close(w.done)
-			return true
+			*at = w.next
+		} else {
+			at = &w.next
 		}
-		return false
-	})
+	}
 }
 
 // run delivers batches until the handle is stopped: the handle's goroutine.
 func (h *Handle) run() {
-	defer close(h.done)
-	defer atWork(h)()
+	defer h.finished()
+	if h.after != nil {
+		defer h.after()
+	}
+	atWork(h)
 	defer func() { h.end(nil) }() // the callback may have called runtime.Goexit
 	for {
 		b, number, ok := h.next(context.Background())
@@ -264,17 +299,12 @@ func (h *Handle) call(b docBatch) (ok bool) {
 		}
 	}()
 	if err := h.deliver(h, b); err != nil {
-		h.misfit(err)
+		h.spec.Store.Logger().Error("observe: a document does not fit; its observation is stopped",
+			"query", describe(h.spec), "error", err)
+		h.end(err)
 		return false
 	}
 	return true
-}
-
-// misfit ends the observation for a document that cannot be made a T.
-func (h *Handle) misfit(err error) {
-	h.spec.Store.Logger().Error("observe: a document does not fit; its observation is stopped",
-		"query", describe(h.spec), "error", err)
-	h.end(err)
 }
 
 // ended reports whether the handle was stopped, also by its own callback.

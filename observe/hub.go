@@ -19,9 +19,10 @@ import (
 type hub struct {
 	store      *store.Store
 	collection string
-	opened     sync.Once
-	untail     func() // ends the tail; set when opened
 	in         inbox
+
+	opening sync.Mutex // guards the next; held while the store's writer is waited for
+	untail  func()     // ends the tail; nil until the hub is open
 
 	users int // handles and starts; guarded by the registry's mutex
 
@@ -55,16 +56,20 @@ func newHub(s *store.Store, collection string) *hub {
 	}
 }
 
-// open begins to follow the store. It waits for the store's writer.
+// open begins to follow the store, if nobody did. It waits for the store's writer,
+// and panics, as every write does, if the caller is inside store.Update.
 func (h *hub) open() {
-	h.opened.Do(func() {
-		from, stop := h.store.Tail(h.collection, func(c *store.Commit) { h.in.note(h.collection, c) })
-		h.mu.Lock()
-		h.seq = max(h.seq, from.Seq())
-		h.mu.Unlock()
-		h.untail = stop
-		go h.run()
-	})
+	h.opening.Lock()
+	defer h.opening.Unlock()
+	if h.untail != nil {
+		return
+	}
+	from, stop := h.store.Tail(h.collection, func(c *store.Commit) { h.in.note(h.collection, c) })
+	h.mu.Lock()
+	h.seq = max(h.seq, from.Seq())
+	h.mu.Unlock()
+	h.untail = stop
+	go h.run(stop)
 }
 
 // close lets the hub's goroutine end. Nobody uses the hub any more.
@@ -75,7 +80,8 @@ func (h *hub) close() {
 	signal(h.in.wake)
 }
 
-func (h *hub) run() {
+// run works commits in until the hub is closed: the hub's goroutine.
+func (h *hub) run(untail func()) {
 	for range h.in.wake {
 		for h.work() {
 		}
@@ -83,7 +89,7 @@ func (h *hub) run() {
 		closed := h.closed
 		h.mu.Unlock()
 		if closed {
-			h.untail()
+			untail()
 			return
 		}
 	}
@@ -227,8 +233,7 @@ func (h *hub) join(hd *Handle, spec *store.Spec, ordered bool) (store.Seq, []ejs
 		return h.join(hd, spec, ordered)
 	}
 	if r == nil {
-		r = newResult(spec, ordered, name)
-		r.since = from.Seq()
+		r = newResult(spec, ordered, name, from.Seq())
 		h.addLocked(r)
 	}
 	h.seatLocked(hd, r, from.Seq())

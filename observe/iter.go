@@ -109,32 +109,28 @@ func Chan[T any](ctx context.Context, q store.Query[T]) (<-chan []T, error) {
 	if err != nil {
 		return nil, err
 	}
+	out := make(chan []T, 1)
+	var list []T
 	h, b := begin(spec, true)
-	list, err := replay[T](nil, b)
-	if err != nil {
-		h.quit()
+	h.deliver = func(_ *Handle, b docBatch) (err error) {
+		if list, err = replay(list, b); err != nil {
+			return err
+		}
+		select { // there is one writer at a time, so one place becomes free
+		case <-out:
+		default:
+		}
+		out <- slices.Clone(list)
+		return nil
+	}
+	unwatch := context.AfterFunc(ctx, func() { h.end(nil) })
+	h.after = func() {
+		unwatch()
+		close(out)
+	}
+	if err := h.launch(b); err != nil {
+		unwatch()
 		return nil, err
 	}
-	out := make(chan []T, 1)
-	out <- slices.Clone(list)
-	go func() {
-		defer close(out)
-		defer h.quit()
-		h.each(ctx, docBatch{}, func(b docBatch) bool {
-			if len(b.Events) == 0 {
-				return true
-			}
-			if list, err = replay(list, b); err != nil {
-				h.misfit(err)
-				return false
-			}
-			select { // only this goroutine writes, so one place becomes free
-			case <-out:
-			default:
-			}
-			out <- slices.Clone(list)
-			return true
-		})
-	}()
 	return out, nil
 }

@@ -7,58 +7,44 @@ import (
 	"sync"
 )
 
-// workers knows the handles by their goroutines, so that a Stop can tell whether
-// it is called from the very callback that it would wait for. It is asked by
-// Stop only.
-var workers = struct {
-	mu     sync.Mutex
-	handle map[uint64]*Handle
-	awaits map[*Handle]*Handle // whose callback is in the Stop of whom
-}{
-	handle: map[uint64]*Handle{},
-	awaits: map[*Handle]*Handle{},
-}
+// stopping knows which goroutines are within a Stop, and of whom, so that a Stop
+// can tell whether what it would wait for is waiting for it.
+var stopping = struct {
+	mu     sync.Mutex // guards what is below it, and worker of every handle
+	awaits map[uint64]*Handle
+}{awaits: map[uint64]*Handle{}}
 
-// atWork makes the calling goroutine that of h, until the function that it
-// returns is called.
-func atWork(h *Handle) (done func()) {
+// atWork makes the calling goroutine the one that runs h's callbacks.
+func atWork(h *Handle) {
 	id := goroutine()
-	workers.mu.Lock()
-	defer workers.mu.Unlock()
-	workers.handle[id] = h
-	return func() {
-		workers.mu.Lock()
-		defer workers.mu.Unlock()
-		delete(workers.handle, id)
-	}
+	stopping.mu.Lock()
+	defer stopping.mu.Unlock()
+	h.worker = id
 }
 
 // waitOutside waits until no callback of h runs, unless that would be for ever:
 // the caller is that callback, or is a callback that it is itself waiting for.
 func waitOutside(h *Handle) {
+	done := h.Done()
 	select {
-	case <-h.done:
+	case <-done:
 		return
 	default:
 	}
-	workers.mu.Lock()
-	self := workers.handle[goroutine()]
-	if self != nil {
-		for other := h; other != nil; other = workers.awaits[other] {
-			if other == self {
-				workers.mu.Unlock()
-				return
-			}
+	self := goroutine()
+	stopping.mu.Lock()
+	for other := h; other != nil; other = stopping.awaits[other.worker] {
+		if other.worker == self {
+			stopping.mu.Unlock()
+			return
 		}
-		workers.awaits[self] = h
 	}
-	workers.mu.Unlock()
-	<-h.done
-	if self != nil {
-		workers.mu.Lock()
-		delete(workers.awaits, self)
-		workers.mu.Unlock()
-	}
+	stopping.awaits[self] = h
+	stopping.mu.Unlock()
+	<-done
+	stopping.mu.Lock()
+	delete(stopping.awaits, self)
+	stopping.mu.Unlock()
 }
 
 // goroutine returns the number of the calling goroutine, which the runtime tells

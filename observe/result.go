@@ -24,30 +24,35 @@ type result struct {
 	skip, limit int
 	fields      *query.Fields
 
-	ordered bool
-	tree    tree
-
 	at      int // number among the hub's
 	handles []*Handle
 	seats   []*seat
 
-	// A result is loading while its first state is read, without the mutex, from
-	// a snapshot. Commits go to its backlog until then.
-	loading chan struct{} // closed when loaded; nil if it never was loading
 	loaded  bool
-	since   store.Seq // ordered: commits up to here are in the first state
-	backlog intake
-
 	diff    difference // of the commit that is being applied
 	met     uint64     // number of the last change that met it
 	touched uint64     // number of the last commit that met it
 	changes uint64     // met so far, for Explain
-	oldKey  []byte     // scratch
-	newKey  []byte     // scratch
-	steps   []step     // scratch
+
+	*order // nil for a result without one
 }
 
-func newResult(spec *store.Spec, ordered bool, name string) *result {
+// order is the state of a result with an order.
+type order struct {
+	tree tree
+
+	// A result is loading while its first state is read, without the mutex, from
+	// a snapshot. Commits go to its backlog until then.
+	loading chan struct{} // closed when loaded
+	since   store.Seq     // commits up to here are in the first state
+	backlog intake
+
+	oldKey []byte // scratch
+	newKey []byte // scratch
+	steps  []step // scratch
+}
+
+func newResult(spec *store.Spec, ordered bool, name string, since store.Seq) *result {
 	r := &result{
 		name:    name,
 		matcher: spec.Matcher,
@@ -55,12 +60,10 @@ func newResult(spec *store.Spec, ordered bool, name string) *result {
 		skip:    spec.Skip,
 		limit:   spec.Limit,
 		fields:  spec.Fields,
-		ordered: ordered,
+		loaded:  !ordered,
 	}
 	if ordered {
-		r.loading = make(chan struct{})
-	} else {
-		r.loaded = true
+		r.order = &order{loading: make(chan struct{}), since: since}
 	}
 	return r
 }
@@ -126,7 +129,7 @@ func (r *result) change(c *store.Change) {
 		return
 	}
 	r.changes++
-	if r.ordered {
+	if r.order != nil {
 		r.arrange(c, was, is)
 		return
 	}
@@ -226,7 +229,7 @@ func (r *result) events(deltas []delta) []docEvent {
 	if len(deltas) == 0 {
 		return nil
 	}
-	if r.ordered {
+	if r.order != nil {
 		for i := range deltas {
 			r.steps = append(r.steps, r.step(&deltas[i]))
 		}

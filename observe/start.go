@@ -50,37 +50,51 @@ func isWindow(spec *store.Spec) bool { return spec.Skip > 0 || spec.Limit > 0 }
 func start(spec *store.Spec, ordered bool, deliver func(*Handle, docBatch) error) (*Handle, error) {
 	h, b := begin(spec, ordered)
 	h.deliver = deliver
+	if err := h.launch(b); err != nil {
+		return nil, err
+	}
+	return h, nil
+}
+
+// launch delivers the initial batch here, and the later ones on a goroutine.
+func (h *Handle) launch(b docBatch) error {
 	started := false
 	defer func() {
 		if !started {
 			h.quit()
 		}
 	}()
-	if err := deliver(h, b); err != nil {
-		return nil, err
+	if err := h.deliver(h, b); err != nil {
+		return err
 	}
 	started = true
 	go h.run()
-	return h, nil
+	return nil
 }
 
 // begin begins an observation without a goroutine: next takes its batches, and
 // quit ends it.
 func begin(spec *store.Spec, ordered bool) (*Handle, docBatch) {
 	h := &Handle{
+		hub:  enlist(spec.Store, spec.Collection),
 		spec: spec,
 		wake: make(chan struct{}, 1),
-		done: make(chan struct{}),
 	}
-	h.hub = enlist(spec.Store, spec.Collection)
+	joined := false
+	defer func() {
+		if !joined { // inside store.Update, where the store refuses with a panic
+			forget(h.hub)
+		}
+	}()
 	seq, docs := h.hub.join(h, spec, ordered)
+	joined = true
 	return h, first(seq, docs, ordered)
 }
 
 // quit ends an observation that has no goroutine.
 func (h *Handle) quit() {
 	h.end(nil)
-	close(h.done)
+	h.finished()
 }
 
 // typed makes fn take documents.
