@@ -7,6 +7,7 @@ import (
 	"iter"
 	"math/bits"
 	"sync"
+	"time"
 
 	"github.com/replicad/replicad/ddp"
 	"github.com/replicad/replicad/ddp/internal/wire"
@@ -58,6 +59,20 @@ func (c *Conn) start() {
 // Session returns the id that the server gave the session; it equals
 // Options.Session where that one was resumed. Some servers give none.
 func (c *Conn) Session() string { return c.session }
+
+// Resumed reports whether the session is the one that Options.Session asked for. Then
+// nothing has to be sent again, and what the server sent meanwhile follows; otherwise
+// the server knows nothing of what was before.
+func (c *Conn) Resumed() bool { return c.session != "" && c.session == c.opts.Session }
+
+// Start returns where the session stands before the first message that Take gives.
+func (c *Conn) Start() Position {
+	p := Position{Session: c.session, Received: 1}
+	if c.Resumed() {
+		p.Received += c.opts.ReceivedCount
+	}
+	return p
+}
 
 // Version returns the protocol version that was agreed on.
 func (c *Conn) Version() string { return c.version }
@@ -145,7 +160,17 @@ func (c *Conn) Err() error {
 	return c.err
 }
 
-// Close ends the session: it sends what is queued, within a second, says farewell,
+// Disconnect is Close, and tells the server that the session will not be resumed, so
+// that it need not wait for that.
+func (c *Conn) Disconnect() error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second) // as Close waits
+	defer cancel()
+	c.write(ctx, ddp.Disconnect{}, false) // where it cannot be sent the server finds out
+	return c.Close()
+}
+
+// Close ends the session, which a server may then hold for some time to be resumed; see
+// Disconnect. It sends what is queued, within a second, says farewell,
 // and waits for the session's goroutines. It returns nil.
 func (c *Conn) Close() error {
 	c.giveUp(ErrClosed, wire.CodeNormal)

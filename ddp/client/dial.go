@@ -12,7 +12,10 @@ import (
 
 // Dial connects, agrees on a version, and returns a live session. ctx bounds the
 // dialing and not the session. The URL may be http, https, ws or wss, or a bare
-// host; where it has no path, /websocket is meant.
+// host; where it has no path, /websocket is meant. A path that ends in /sockjs, and
+// Meteor's schemes ddp+sockjs (with TLS) and ddpi+sockjs (without), mean the WebSocket
+// transport of SockJS; in the hosts of the latter two each asterisk becomes a random
+// digit.
 //
 // A server that wants another version is dialed once more with that one. Errors are
 // of type *DialError; ErrVersion and ErrURL among them are for good, all others may
@@ -26,13 +29,7 @@ func Dial(ctx context.Context, url string, opts Options) (*Conn, error) {
 		if t, err = parseURL(url, opts.Header); err != nil {
 			return nil, err
 		}
-		dial = func(ctx context.Context, url string) (Transport, error) {
-			return wire.Dial(ctx, url, wire.DialOptions{
-				Header: t.header,
-				TLS:    opts.TLS,
-				Limits: wire.Limits{Message: opts.MaxMessage, Deflate: opts.Deflate},
-			})
-		}
+		dial = func(ctx context.Context, _ string) (Transport, error) { return t.dial(ctx, opts) }
 	}
 	ctx, cancel := opts.bound(ctx)
 	defer cancel()

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -46,11 +47,46 @@ func TestParseURL(t *testing.T) {
 			t.Errorf("%q: authorization %q", in, auth)
 		}
 	}
-	for _, in := range []string{"", "  ", "ftp://h", "ddp+sockjs://h", "http://", "ws://:80", "http://h:port", "http://[::1", "http://a b/"} {
+	for _, in := range []string{"", "  ", "ftp://h", "ddp+sockjs://", "http://", "ws://:80", "http://h:port", "http://[::1", "http://a b/"} {
 		err := CheckURL(in)
 		var de *DialError
 		if !errors.Is(err, ErrURL) || !errors.As(err, &de) || de.Hint == "" {
 			t.Errorf("%q: %v", in, err)
+		}
+	}
+}
+
+// TestSockJSURLs: which URLs mean the framing of SockJS, and where they lead.
+func TestSockJSURLs(t *testing.T) {
+	const session = `/\d\d\d/[a-z0-5]{8}/websocket`
+	for in, want := range map[string]string{
+		"ddp+sockjs://h.com":                       "sockjs wss://h.com/sockjs" + session,
+		"ddp+sockjs://h.com/":                      "sockjs wss://h.com/sockjs" + session,
+		"ddpi+sockjs://h.com:3000/app/sockjs/":     "sockjs ws://h.com:3000/app/sockjs" + session,
+		"DDP+SockJS://ddp--**-x.h.com/*":           "sockjs wss://ddp--\\d\\d-x.h.com/%2A" + session,
+		"ddpi+sockjs://h/else?x=*":                 "sockjs ws://h/else" + session + "\\?x=\\*",
+		"https://h.com/sockjs":                     "sockjs wss://h.com/sockjs" + session,
+		"ws://h/sockjs/":                           "sockjs ws://h/sockjs" + session,
+		"ws://h/app/sockjs/123/abc/websocket":      "sockjs ws://h/app/sockjs/123/abc/websocket",
+		"ddpi+sockjs://h/sockjs/123/abc/websocket": "sockjs ws://h/sockjs/123/abc/websocket",
+		"ddp+sockjs://h/sockjs/websocket":          "raw wss://h/sockjs/websocket",
+		"wss://h/sockjs/websocket":                 "raw wss://h/sockjs/websocket",
+		"h/websocket":                              "raw ws://h/websocket",
+	} {
+		target, err := parseURL(in, nil)
+		if err != nil {
+			t.Errorf("%q: %v", in, err)
+			continue
+		}
+		to, framing := target.address(), "raw"
+		if target.sockjs {
+			framing = "sockjs"
+		}
+		if !regexp.MustCompile("^" + want + "$").MatchString(framing + " " + to) {
+			t.Errorf("%q: %s %s, want %s", in, framing, to, want)
+		}
+		if again := target.address(); (again == to) == target.base {
+			t.Errorf("%q: %s and again %s", in, to, again)
 		}
 	}
 }

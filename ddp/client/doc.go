@@ -24,6 +24,14 @@
 // session ends is lost, and nobody is told: the owner learns from what the server
 // answers, or does not.
 //
+// # Resume
+//
+// Servers of Meteor 3.5 and later, and those of this module, keep a session for some
+// time after its connection was lost. Who stores a [Position] with what it applied can
+// go on from there: [Position.Resume] asks for it, [Conn.Resumed] tells the answer, and
+// [Conn.Start] is where to count from. [Conn.Disconnect] ends a session for good.
+// Session ids are secrets: who knows one can take the session over.
+//
 // # Ends
 //
 // [Conn.Done] is closed when the session has ended, and then [Conn.Err] says why:

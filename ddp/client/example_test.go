@@ -82,5 +82,5 @@ func ExampleDial() {
 		return
 	}
 	defer c.Close()
-	// Output: client: dial ftp://example.com: not the URL of a DDP server: scheme "ftp" is none of http, https, ws, wss; give something like wss://example.com/websocket
+	// Output: client: dial ftp://example.com: not the URL of a DDP server: scheme "ftp" is none of http, https, ws, wss, ddp+sockjs, ddpi+sockjs; give something like wss://example.com/websocket
 }

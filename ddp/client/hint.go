@@ -90,7 +90,7 @@ func handshakeHint(t target, e *HandshakeError) string {
 	if err != nil {
 		return ""
 	}
-	if !strings.HasSuffix(strings.TrimSuffix(u.Path, "/"), "/websocket") {
+	if !t.sockjs && !strings.HasSuffix(strings.TrimSuffix(u.Path, "/"), "/websocket") {
 		u = u.JoinPath("websocket")
 	} else {
 		u.Path = "/websocket"

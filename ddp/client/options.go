@@ -5,7 +5,9 @@ import (
 	"context"
 	"crypto/tls"
 	"log/slog"
+	"net"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/replicad/replicad/ddp"
@@ -16,6 +18,13 @@ import (
 type Options struct {
 	Header http.Header // sent with the handshake
 	TLS    *tls.Config // for https and wss; nil means the system's roots
+	// Proxy tells through which HTTP or SOCKS5 proxy a request goes, nil for none:
+	// see http.ProxyURL. A nil Proxy means http.ProxyFromEnvironment.
+	Proxy func(*http.Request) (*url.URL, error)
+	// NetDial, if not nil, makes the network connection (to the server, or to the
+	// proxy): for another network, an address of one's own, or a tunnel. TLS and the
+	// WebSocket go on top of it.
+	NetDial func(ctx context.Context, network, address string) (net.Conn, error)
 
 	// Handshake bounds the dialing, from the first packet to connected; 0 means 10s,
 	// negative no bound but the context's.

@@ -1,16 +1,22 @@
 package client
 
 import (
+	"context"
 	"encoding/base64"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/replicad/replicad/ddp/internal/wire"
 )
 
 // target is where Dial goes.
 type target struct {
 	url    string      // ws or wss, no user
+	base   bool        // the path is where a SockJS is, and a session is to be opened below
+	sockjs bool        // the framing of SockJS is spoken; true with base
 	shown  string      // for errors: no password
 	header http.Header // with the user's credentials, if the URL had any
 }
@@ -25,6 +31,11 @@ func CheckURL(url string) error {
 // parseURL understands what people give as the address of a server: http, https, ws
 // and wss URLs, and a bare host with or without a port and path. Where there is no
 // path it is /websocket.
+//
+// ddp+sockjs (with TLS) and ddpi+sockjs (without) are Meteor's own: each asterisk of
+// the host becomes a random digit, which spreads clients over hosts, and the path is
+// that of a SockJS, /sockjs if there is none. A path that ends in /sockjs means one
+// with the other schemes, too.
 func parseURL(s string, header http.Header) (target, error) {
 	fail := func(format string, args ...any) (target, error) {
 		return target{}, &DialError{URL: s, Err: fmt.Errorf("%w: %s", ErrURL, fmt.Sprintf(format, args...)),
@@ -34,9 +45,24 @@ func parseURL(s string, header http.Header) (target, error) {
 	if trimmed == "" {
 		return fail("it is empty")
 	}
-	if !strings.Contains(trimmed, "://") {
-		trimmed = "ws://" + trimmed
+	scheme, rest, ok := strings.Cut(trimmed, "://")
+	if !ok {
+		scheme, rest = "ws", trimmed
 	}
+	t := target{header: header}
+	switch strings.ToLower(scheme) {
+	case "http", "ws":
+		scheme = "ws"
+	case "https", "wss":
+		scheme = "wss"
+	case "ddp+sockjs":
+		scheme, rest, t.base = "wss", digits(rest), true
+	case "ddpi+sockjs":
+		scheme, rest, t.base = "ws", digits(rest), true
+	default:
+		return fail("scheme %q is none of http, https, ws, wss, ddp+sockjs, ddpi+sockjs", scheme)
+	}
+	trimmed = scheme + "://" + rest
 	u, err := url.Parse(trimmed)
 	if err != nil {
 		if e, ok := err.(*url.Error); ok {
@@ -44,22 +70,12 @@ func parseURL(s string, header http.Header) (target, error) {
 		}
 		return fail("%v", err)
 	}
-	switch strings.ToLower(u.Scheme) {
-	case "http", "ws":
-		u.Scheme = "ws"
-	case "https", "wss":
-		u.Scheme = "wss"
-	default:
-		return fail("scheme %q is none of http, https, ws, wss", u.Scheme)
-	}
 	if u.Hostname() == "" {
 		return fail("it names no host")
 	}
-	if u.Path == "" || u.Path == "/" {
-		u.Path = "/websocket"
-	}
+	t.path(u)
 	u.Fragment, u.RawFragment = "", ""
-	t := target{shown: u.Redacted(), header: header}
+	t.shown = u.Redacted()
 	if u.User != nil {
 		password, _ := u.User.Password()
 		t.header = header.Clone()
@@ -72,4 +88,72 @@ func parseURL(s string, header http.Header) (target, error) {
 	}
 	t.url = u.String()
 	return t, nil
+}
+
+// path finds out what is spoken at the path of u, and gives u one where it has none.
+func (t *target) path(u *url.URL) {
+	bare := u.Path == "" || u.Path == "/"
+	path := strings.TrimSuffix(u.Path, "/")
+	switch {
+	case bare && t.base:
+		u.Path = "/sockjs"
+	case bare:
+		u.Path = "/websocket"
+	case wire.IsSockJS(path):
+		t.sockjs, t.base = true, false
+		return
+	case strings.HasSuffix(path, "/websocket"):
+		t.base = false
+	case strings.HasSuffix(path, "/sockjs"):
+		t.base = true
+	}
+	t.sockjs = t.base
+	if t.base {
+		u.Path, u.RawPath = strings.TrimSuffix(u.Path, "/"), ""
+	}
+}
+
+// digits replaces the asterisks of the host with random digits.
+func digits(rest string) string {
+	host, _, _ := strings.Cut(rest, "/")
+	b := []byte(host)
+	for i, c := range b {
+		if c == '*' {
+			b[i] = byte('0' + rand.IntN(10))
+		}
+	}
+	return string(b) + rest[len(host):]
+}
+
+// address returns the URL of the WebSocket.
+func (t target) address() string {
+	if !t.base {
+		return t.url
+	}
+	bare, _, _ := strings.Cut(t.url, "?")
+	return wire.SockJSPath(bare) + t.url[len(bare):]
+}
+
+// dial opens the transport. Every call opens another session of a SockJS.
+func (t target) dial(ctx context.Context, opts Options) (Transport, error) {
+	o := wire.DialOptions{
+		Header:  t.header,
+		TLS:     opts.TLS,
+		Proxy:   opts.Proxy,
+		NetDial: opts.NetDial,
+		Limits:  wire.Limits{Message: opts.MaxMessage, Deflate: opts.Deflate},
+	}
+	to := t.address()
+	if t.sockjs {
+		s, err := wire.DialSockJS(ctx, to, o)
+		if err != nil {
+			return nil, err
+		}
+		return s, nil
+	}
+	s, err := wire.Dial(ctx, to, o)
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
 }

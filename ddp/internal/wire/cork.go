@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bufio"
+	"crypto/tls"
 	"net"
 	"net/http"
 	"sync"
@@ -106,6 +107,15 @@ func (c *cork) SetWriteDeadline(time.Time) error { return nil }
 
 // expire makes reads and writes fail from t on, also those under way.
 func (c *cork) expire(t time.Time) { c.Conn.SetDeadline(t) }
+
+// abort closes the connection and never waits. TLS would say goodbye first, and wait
+// for a peer that does not read.
+func (c *cork) abort() {
+	if t, ok := c.Conn.(*tls.Conn); ok {
+		t.NetConn().Close()
+	}
+	c.Conn.Close()
+}
 
 // corkedResponse hands the library a corked connection when it takes over that of
 // an HTTP request.

@@ -9,10 +9,10 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"sync"
-	"sync/atomic"
 
 	"github.com/gorilla/websocket"
 )
@@ -22,6 +22,10 @@ type DialOptions struct {
 	Limits
 	Header http.Header // sent with the handshake
 	TLS    *tls.Config // for wss; nil means the system's roots
+	// Proxy tells which proxy to use; nil means that of the environment.
+	Proxy func(*http.Request) (*url.URL, error)
+	// NetDial makes the network connection; nil means that of package net.
+	NetDial func(ctx context.Context, network, addr string) (net.Conn, error)
 }
 
 // A HandshakeError is the answer of an HTTP server that did not switch to the
@@ -72,41 +76,30 @@ func DialSockJS(ctx context.Context, url string, opts DialOptions) (*SockJS, err
 
 func dial(ctx context.Context, url string, opts DialOptions) (*Socket, error) {
 	limits := opts.withDefaults()
-	var conn atomic.Pointer[cork]
+	n := network{DialOptions: opts}
 	d := websocket.Dialer{
-		Proxy: http.ProxyFromEnvironment,
-		NetDialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-			var d net.Dialer
-			c, err := d.DialContext(ctx, network, addr)
-			if err != nil {
-				return nil, err
-			}
-			conn.Store(&cork{Conn: c})
-			return conn.Load(), ctx.Err()
-		},
-		TLSClientConfig:   opts.TLS,
+		Proxy:             n.proxy,
+		NetDialContext:    n.plain,
+		TLSClientConfig:   n.config(),
 		ReadBufferSize:    limits.ReadBuffer,
 		WriteBufferSize:   writeBufferSize,
 		WriteBufferPool:   &writeBuffers,
 		EnableCompression: limits.Deflate >= 0,
 	}
+	if n.direct(url) {
+		d.NetDialTLSContext = n.secure
+	}
 	// The library waits for the server's answer without looking at ctx.
-	stop := context.AfterFunc(ctx, func() {
-		if c := conn.Load(); c != nil {
-			c.Conn.Close()
-		}
-	})
+	stop := context.AfterFunc(ctx, n.abort)
 	ws, resp, err := d.DialContext(ctx, url, opts.Header)
 	if !stop() && err == nil {
 		err = context.Cause(ctx)
 	}
 	if err != nil {
-		if c := conn.Load(); c != nil {
-			c.Conn.Close()
-		}
+		n.abort()
 		return nil, dialError(ctx, err, resp)
 	}
-	return newSocket(ws, conn.Load(), limits), nil
+	return newSocket(ws, n.conn.Load(), limits), nil
 }
 
 func dialError(ctx context.Context, err error, resp *http.Response) error {

@@ -181,7 +181,7 @@ func (s *Socket) fail(err error) {
 	s.cause = err
 	s.mu.Unlock()
 	s.queue.close(err)
-	s.conn.Close()
+	s.conn.abort()
 }
 
 // Close implements Transport.
@@ -195,7 +195,7 @@ func (s *Socket) close(code int, text string, last []byte) {
 	s.closeOnce.Do(func() {
 		s.closing.Store(true)
 		if code == CodeDrop {
-			s.conn.Close()
+			s.conn.abort()
 			s.queue.close(ErrClosed)
 			<-s.written
 			return
