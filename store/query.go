@@ -4,6 +4,7 @@ import (
 	"iter"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/replicad/replicad/ddp/ejson"
 	"github.com/replicad/replicad/query"
@@ -209,6 +210,37 @@ func (q Query[T]) Explain() (query.Plan, error) {
 		return query.Plan{}, err
 	}
 	return sp.Plan(q.snapshot()), nil
+}
+
+// Explained tells what a query did.
+type Explained struct {
+	query.Plan
+	Examined int           // documents looked at, selected or not
+	Returned int           // documents in the result
+	Took     time.Duration // to find and sort them; nothing was decoded
+}
+
+// ExplainRun runs the query, throws the result away, and returns what it took.
+func (q Query[T]) ExplainRun() (Explained, error) {
+	sp, err := q.Spec()
+	if err != nil {
+		return Explained{}, err
+	}
+	snap := q.snapshot()
+	e := Explained{Plan: sp.Plan(snap)}
+	v := snap.version(q.name)
+	if v == nil {
+		return e, nil
+	}
+	start := time.Now()
+	w := sp.window()
+	w.yield = func(uint64, ejson.Doc) bool {
+		e.Returned++
+		return true
+	}
+	sp.fill(v, sp.plan(v), &w)
+	e.Examined, e.Took = w.met, time.Since(start)
+	return e, nil
 }
 
 // decode makes a T of a document; it is free where T is ejson.Doc.

@@ -35,6 +35,7 @@ type window struct {
 	left  int                          // negative: no limit
 	yield func(uint64, ejson.Doc) bool // nil: to docs
 	docs  []ejson.Doc
+	met   int // documents looked at, selected or not
 }
 
 func (sp *Spec) window() window {
@@ -77,7 +78,9 @@ func (sp *Spec) fill(v *version, p *planned, w *window) {
 		sp.walkSorted(v, p, w)
 	default:
 		r := ranking{sorter: sp.Sorter, most: sp.need()}
-		sp.candidates(v, p, &window{left: -1, yield: r.add})
+		all := window{left: -1, yield: r.add}
+		sp.candidates(v, p, &all)
+		w.met = all.met
 		for _, row := range r.sorted() {
 			if !w.pass(row.slot, row.doc) {
 				return
@@ -111,6 +114,7 @@ func (sp *Spec) candidates(v *version, p *planned, w *window) {
 	case query.ByID:
 		found := v.byIDs(p.IDs)
 		for _, l := range found {
+			w.met++
 			if (!p.Filter || m.Match(l.doc)) && !w.pass(l.slot, l.doc) {
 				return
 			}
@@ -121,6 +125,7 @@ func (sp *Spec) candidates(v *version, p *planned, w *window) {
 			// Slots come in order: a limit need not see them all.
 			x.walk(p.Bounds[0].Low, p.Bounds[0].High, func(b *block, i, j int) bool {
 				for _, slot := range b.slots[i:j] {
+					w.met++
 					if d := v.pages.get(slot); (!p.Filter || m.Match(d)) && !w.pass(slot, d) {
 						return false
 					}
@@ -135,6 +140,7 @@ func (sp *Spec) candidates(v *version, p *planned, w *window) {
 			w.expect(len(slots))
 		}
 		for _, slot := range slots {
+			w.met++
 			if d := v.pages.get(slot); (!p.Filter || m.Match(d)) && !w.pass(slot, d) {
 				break
 			}
@@ -143,10 +149,14 @@ func (sp *Spec) candidates(v *version, p *planned, w *window) {
 	default:
 		if !p.Filter {
 			w.expect(v.pages.n)
-			v.pages.each(w.pass)
+			v.pages.each(func(slot uint64, d ejson.Doc) bool {
+				w.met++
+				return w.pass(slot, d)
+			})
 			return
 		}
 		v.pages.each(func(slot uint64, d ejson.Doc) bool {
+			w.met++
 			return !m.Match(d) || w.pass(slot, d)
 		})
 	}
@@ -232,6 +242,7 @@ func (o *ordered) take(b *block, i int) bool {
 		o.seen[slot] = struct{}{}
 	}
 	d := o.v.pages.get(slot)
+	o.w.met++
 	if o.p.Filter && !o.m.Match(d) {
 		return true
 	}
