@@ -220,7 +220,7 @@ func (t *tree) cut(key string) (rank int, old item, ok bool) {
 		return 0, item{}, false
 	}
 	rank, old, ok = t.root.cut(key)
-	for t.root.kids != nil && len(t.root.kids) == 1 {
+	for len(t.root.kids) == 1 {
 		t.root = t.root.kids[0]
 	}
 	if t.root.size == 0 {
