@@ -109,7 +109,7 @@ func TestFrom(t *testing.T) {
 		{nil, `!want a document, got nil`},
 		{5, `!want a document, got a number (int)`},
 		{[]int{1}, `!want a document, got a list ([]int)`},
-		{map[string]any{"a": []any{0, map[string]any{"b": 1<<53 + 1}}}, `!a.1.b: the integer 9007199254740993 has no exact float64`},
+		{map[string]any{"a": []any{0, map[string]any{"b": int64(1<<53 + 1)}}}, `!a.1.b: the integer 9007199254740993 has no exact float64`},
 		{map[string]any{"a": uint64(math.MaxUint64)}, `!a: the integer 18446744073709551615 has no exact float64`},
 		{map[string]any{"a": int64(math.MaxInt64)}, `!a: the integer 9223372036854775807 has no exact float64`},
 		{map[string]any{"a": json.Number("9007199254740993")}, `!a: the integer 9007199254740993 has no exact float64`},

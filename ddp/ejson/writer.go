@@ -107,7 +107,7 @@ func (w *writer) finish(f *frame) {
 		}
 		table[4*n] = byte(n)
 	} else {
-		if size > math.MaxUint32 {
+		if uint64(size) > math.MaxUint32 {
 			panic("ejson: a document of more than 4 GiB")
 		}
 		for _, e := range ents {
