@@ -208,6 +208,10 @@ func (h *Handle) next(ctx context.Context) (b docBatch, number uint64, ok bool) 
 		if h.ended() {
 			return docBatch{}, 0, false
 		}
+		if ctx.Done() == nil { // a receive is cheaper than a select
+			<-h.wake
+			continue
+		}
 		select {
 		case <-h.wake:
 		case <-ctx.Done():
