@@ -24,7 +24,7 @@ const degree = 16
 // IndexedEquality and SortLimit) and was not worth having: 2,095 ns of processor
 // time a document against 2,085, 75 bytes against 76, queries within a tenth either
 // way. What counts is that a search stays in few items: with pointers to blocks as
-// items it took twice as long, for each comparison followed two.
+// items loading took a third longer, for each comparison followed two.
 type index struct {
 	name   string
 	key    *query.IndexKey
