@@ -37,7 +37,10 @@ func benchDocs(n int) []ejson.Doc {
 	return docs
 }
 
-func mustCompile(tb testing.TB, sel any) *query.Matcher {
+func mustCompile(tb interface {
+	Helper()
+	Fatal(...any)
+}, sel any) *query.Matcher {
 	tb.Helper()
 	m, err := query.Compile(sel)
 	if err != nil {

@@ -37,6 +37,8 @@ type column struct {
 	used   int     // clauses that the spans stand for
 	guess  float64 // share of the entries, where the spans are no points
 	points bool    // all spans are points
+
+	present bool // what the clause accepts is there
 }
 
 // encoder makes spans of values in the direction of an index column.
@@ -305,6 +307,7 @@ func (e encoder) column(clauses []*clause) (out column, ok bool) {
 			out.spans = intersect(out.spans, c.spans)
 			out.exact = out.exact && c.exact
 			out.points = out.points || c.points
+			out.present = out.present || c.present
 			out.guess *= 0.5
 		}
 		out.used++
@@ -341,8 +344,10 @@ func (e encoder) clause(cl *clause) (column, bool) {
 			all[i] = &m.clauses[i]
 		}
 		c, ok := sub.column(all)
-		c.exact, c.used = false, 1
+		c.exact, c.used, c.present = false, 1, true
 		return c, ok
 	}
-	return e.spansOf(cl.pred)
+	c, ok := e.spansOf(cl.pred)
+	c.present = ok && !cl.pred.test(ejson.Value{})
+	return c, ok
 }

@@ -11,8 +11,9 @@ import (
 // its elements alone, and each branch knows the lists that it came through. What
 // is not there is null; Missing is the empty list, which comes before null.
 type branch struct {
-	v     ejson.Value
-	trail []turn
+	v      ejson.Value
+	trail  []turn
+	absent bool // the null of what is not there
 }
 
 // turn is an element taken of a list that the path did not name a position of.
@@ -35,9 +36,15 @@ func branchesOf(d ejson.Doc, p path, forSort bool) []branch {
 	b := brancher{forSort: forSort}
 	b.walk(d.Value(), p.segs, 0, true)
 	if len(b.list) == 0 {
-		b.add(ejson.NullValue())
+		b.missing()
 	}
 	return b.list
+}
+
+// hasPath reports whether p leads to something in d, if only to a null.
+func hasPath(d ejson.Doc, p *path) bool {
+	_, ok := seek(d.Value(), p.segs, present{}, true, -1)
+	return ok
 }
 
 // compareKeys orders the values of branches.
@@ -63,12 +70,13 @@ func appendKey(dst []byte, v ejson.Value, desc bool) []byte {
 const emptyList = 0x01
 
 func (b *brancher) add(v ejson.Value) {
-	b.list = append(b.list, branch{v, append([]turn(nil), b.trail...)})
+	b.list = append(b.list, branch{v: v, trail: append([]turn(nil), b.trail...)})
 }
 
 func (b *brancher) missing() {
 	if !b.present {
 		b.add(ejson.NullValue())
+		b.list[len(b.list)-1].absent = true
 	}
 }
 
@@ -150,13 +158,12 @@ func plainValue(d ejson.Doc, p *path) (v ejson.Value, ok bool) {
 type join struct {
 	paths    []path
 	branches [][]branch
-	tuple    []ejson.Value
-	chosen   []*branch
+	tuple    []*branch
 	left     int // tuples that may still be shown
 }
 
 func newJoin(d ejson.Doc, paths []path, forSort bool, limit int) *join {
-	j := &join{paths: paths, tuple: make([]ejson.Value, len(paths)), chosen: make([]*branch, len(paths)), left: limit}
+	j := &join{paths: paths, tuple: make([]*branch, len(paths)), left: limit}
 	for _, p := range paths {
 		j.branches = append(j.branches, branchesOf(d, p, forSort))
 	}
@@ -165,12 +172,12 @@ func newJoin(d ejson.Doc, paths []path, forSort bool, limit int) *join {
 
 // each calls fn for every tuple. It returns false if there are more than the
 // limit, or more tries than a small multiple of it.
-func (j *join) each(fn func([]ejson.Value)) bool {
+func (j *join) each(fn func([]*branch)) bool {
 	tries := 64 * j.left
 	return j.from(0, &tries, fn)
 }
 
-func (j *join) from(i int, tries *int, fn func([]ejson.Value)) bool {
+func (j *join) from(i int, tries *int, fn func([]*branch)) bool {
 	if i == len(j.paths) {
 		if j.left--; j.left < 0 {
 			return false
@@ -188,7 +195,7 @@ func (j *join) from(i int, tries *int, fn func([]ejson.Value)) bool {
 			continue
 		}
 		some = true
-		j.chosen[i], j.tuple[i] = b, b.v
+		j.tuple[i] = b
 		if !j.from(i+1, tries, fn) {
 			return false
 		}
@@ -197,7 +204,7 @@ func (j *join) from(i int, tries *int, fn func([]ejson.Value)) bool {
 		return true
 	}
 	// The element that the others came through has nothing for this path.
-	j.chosen[i], j.tuple[i] = &branch{}, ejson.NullValue()
+	j.tuple[i] = &branch{v: ejson.NullValue(), absent: true}
 	return j.from(i+1, tries, fn)
 }
 
@@ -209,7 +216,7 @@ func (j *join) fits(i int, b *branch) bool {
 			continue
 		}
 		for _, t := range b.trail {
-			for _, u := range j.chosen[k].trail {
+			for _, u := range j.tuple[k].trail {
 				if t.depth <= common && t.depth == u.depth && t.index != u.index {
 					return false
 				}

@@ -1,5 +1,7 @@
 package query
 
+import "slices"
+
 // conditions are what a selector demands of every document it selects, sorted
 // out for the planner.
 type conditions struct {
@@ -52,29 +54,58 @@ func (q *conditions) add(f *field) {
 
 func conditionsOf(n node) conditions {
 	var q conditions
-	parts := []node{n}
-	if all, ok := n.(*conj); ok {
-		parts = all.nodes
-	}
-	for _, p := range parts {
-		switch p := p.(type) {
-		case nil:
-		case *field:
-			q.add(p)
-		case *disj:
-			if !p.deny {
-				q.ors = append(q.ors, p)
-			}
-			q.rest = append(q.rest, p)
-		default:
-			q.rest = append(q.rest, p)
-		}
-	}
+	q.addAll(n)
 	return q
 }
 
+// addAll adds what a selector demands.
+func (q *conditions) addAll(n node) {
+	if all, ok := n.(*conj); ok {
+		for _, p := range all.nodes {
+			q.addPart(p)
+		}
+		return
+	}
+	q.addPart(n)
+}
+
+func (q *conditions) addPart(n node) {
+	switch n := n.(type) {
+	case nil:
+	case *field:
+		q.add(n)
+	case *disj:
+		if !n.deny {
+			q.ors = append(q.ors, n)
+		}
+		q.rest = append(q.rest, n)
+	default:
+		q.rest = append(q.rest, n)
+	}
+}
+
+// choosing returns what is demanded where an $or of q is met by its part n.
+func (q *conditions) choosing(or *disj, n node) conditions {
+	out := conditions{byPath: slices.Clone(q.byPath), count: q.count}
+	for i := range out.byPath {
+		out.byPath[i].clauses = slices.Clip(out.byPath[i].clauses)
+	}
+	for _, other := range q.ors {
+		if other != or {
+			out.ors = append(out.ors, other)
+		}
+	}
+	for _, other := range q.rest {
+		if other != node(or) {
+			out.rest = append(out.rest, other)
+		}
+	}
+	out.addAll(n)
+	return out
+}
+
 // share guesses which part of the documents matches.
-func (q conditions) share() float64 {
+func (q *conditions) share() float64 {
 	share := 1.0
 	for i := range q.byPath {
 		for _, c := range q.byPath[i].clauses {
@@ -119,13 +150,14 @@ type bounds struct {
 	pinned  int      // columns with points, from the first
 	single  []string // paths pinned to one value, by the columns before the first that is not
 	used    int      // clauses of conditions.byPath that the bounds stand for
-	rest    int      // nodes of conditions.rest that they stand for
+	or      *disj    // what they stand for instead, as a union
+	present bool     // whatever they are there for has one of the index's paths
 	guess   float64
 	ranged  bool // a bound is not the whole of the columns behind the pinned ones
 }
 
 // bounds finds the ranges of the index in which all matches lie.
-func (k *IndexKey) bounds(q conditions, multikey bool) bounds {
+func (k *IndexKey) bounds(q *conditions, multikey bool) bounds {
 	b := k.ranges(q, multikey)
 	if b.columns > 0 {
 		return b
@@ -139,7 +171,7 @@ func (k *IndexKey) bounds(q conditions, multikey bool) bounds {
 	return b
 }
 
-func (k *IndexKey) ranges(q conditions, multikey bool) bounds {
+func (k *IndexKey) ranges(q *conditions, multikey bool) bounds {
 	b := bounds{key: k, multi: multikey, exact: true, guess: 1}
 	prefixes := []span{{}}
 	for i := range k.keys {
@@ -157,6 +189,7 @@ func (k *IndexKey) ranges(q conditions, multikey bool) bounds {
 		b.columns++
 		b.used += c.used
 		b.exact = b.exact && c.exact
+		b.present = b.present || c.present
 		next := make([]span, 0, len(prefixes)*len(c.spans))
 		for _, p := range prefixes {
 			for _, s := range c.spans {
@@ -201,11 +234,11 @@ func (p span) with(s span) span {
 }
 
 func (k *IndexKey) union(or *disj, multikey bool) (bounds, bool) {
-	u := bounds{key: k, multi: multikey, exact: true, points: true, pinned: len(k.keys)}
+	u := bounds{key: k, multi: multikey, exact: true, points: true, present: true, pinned: len(k.keys), or: or}
 	var spans []span
 	for _, n := range or.nodes {
 		q := conditionsOf(n)
-		b := k.ranges(q, multikey)
+		b := k.ranges(&q, multikey)
 		if b.columns == 0 || len(spans)+len(b.list) > maxBounds {
 			return bounds{}, false
 		}
@@ -216,10 +249,10 @@ func (k *IndexKey) union(or *disj, multikey bool) (bounds, bool) {
 		u.pinned = min(u.pinned, b.pinned)
 		u.points = u.points && b.points
 		u.exact = u.exact && b.exact && b.used == q.count && len(q.rest) == 0
+		u.present = u.present && b.present
 		u.guess = max(u.guess, b.guess)
 	}
 	u.ranged = true
-	u.rest = 1
 	for _, s := range union(spans) {
 		u.list = append(u.list, Bound{Low: s.low, High: s.high, Text: s.text})
 	}
@@ -232,9 +265,10 @@ func (b *bounds) sorted(s *Sorter) (sorted, reverse bool) {
 	if len(s.keys) == 0 || len(b.list) == 0 {
 		return len(b.list) == 0, false
 	}
-	if b.multi && (len(b.key.keys) > 1 || b.columns > 0) {
+	if b.multi && (len(b.key.keys) > 1 || b.columns > 0 || b.key.kind.Sparse) {
 		// The first key of a document within the bounds need not be the least
-		// that it has.
+		// that it has, and a sparse index leaves out the nulls of what is not
+		// there.
 		return false, false
 	}
 	col, matched := 0, false

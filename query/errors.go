@@ -28,6 +28,24 @@ type UpdateError struct {
 
 func (e *UpdateError) Error() string { return faultText(e.Path, e.Op, e.Msg) }
 
+// A HintError reports a hint that cannot be followed: there is no such index, or
+// it lacks documents that the selector may select.
+type HintError struct {
+	Hint  string   // as it was given
+	Have  []string // the names of the indexes there are
+	Lacks bool     // the index is there, and sparse or partial
+}
+
+func (e *HintError) Error() string {
+	if e.Lacks {
+		return "query: hint " + e.Hint + ": the index lacks documents that the selector may select; demand in it what the index is for"
+	}
+	if len(e.Have) == 0 {
+		return "query: hint " + e.Hint + ": no such index, and there is no other"
+	}
+	return "query: hint " + e.Hint + ": no such index; there are " + strings.Join(e.Have, "; ")
+}
+
 func faultText(path, op, msg string) string {
 	switch {
 	case path == "" && op == "":

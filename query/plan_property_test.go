@@ -3,6 +3,7 @@ package query_test
 import (
 	"bytes"
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -25,8 +26,8 @@ type ordered struct {
 	entries []entry
 }
 
-func buildIndex(docs []ejson.Doc, keys []string) (*ordered, error) {
-	k, err := query.CompileIndex(keys...)
+func buildIndex(docs []ejson.Doc, keys []string, o query.IndexOptions) (*ordered, error) {
+	k, err := query.CompileIndexWith(keys, o)
 	if err != nil {
 		return nil, err
 	}
@@ -45,6 +46,36 @@ func buildIndex(docs []ejson.Doc, keys []string) (*ordered, error) {
 	})
 	ix.Size, ix.Distinct = len(ix.entries), len(distinct)
 	return ix, nil
+}
+
+// world is documents and the indexes on them.
+type world struct {
+	docs    []ejson.Doc
+	indexes map[string]*ordered
+}
+
+// candidates returns the slots that a plan finds, in its order.
+func (w *world) candidates(p query.Plan) []int {
+	var slots []int
+	switch p.Access {
+	case query.ByScan:
+		for i := range w.docs {
+			slots = append(slots, i)
+		}
+	case query.ByID:
+		for i, d := range w.docs {
+			if slices.Contains(p.IDs, d.ID()) {
+				slots = append(slots, i)
+			}
+		}
+	case query.ByIndex:
+		slots = w.indexes[p.Index].walk(p)
+	case query.ByUnion:
+		for _, part := range p.Parts {
+			slots = append(slots, w.candidates(part)...)
+		}
+	}
+	return slots
 }
 
 // walk returns the slots within the bounds of a plan, in its order.
@@ -66,64 +97,90 @@ func (ix *ordered) walk(p query.Plan) []int {
 // TestPlanAnswersAsScan: whatever plan is chosen, by itself or with one index
 // alone, it finds what a scan finds, and in the order it promises.
 func TestPlanAnswersAsScan(t *testing.T) {
+	met := make(map[string]int)
 	rapid.Check(t, func(t *rapid.T) {
-		docs := genDocs(t, 12)
+		w := world{docs: genDocs(t, 12), indexes: make(map[string]*ordered)}
 		text := genSelector(t, 1)
-		m, err := query.Compile([]byte(text))
-		if err != nil {
-			t.Fatalf("selector %s: %v", text, err)
+		var all []query.Index
+		for range rapid.IntRange(1, 3).Draw(t, "indexes") {
+			keys, o := genKeys(t, 3), query.IndexOptions{}
+			switch rapid.IntRange(0, 3).Draw(t, "kind") {
+			case 0:
+				o.Sparse = true
+			case 1:
+				filter := genSelector(t, 1)
+				if rapid.Bool().Draw(t, "implied") {
+					text = `{"$and":[` + text + `,` + filter + `]}`
+				}
+				o.Partial = mustCompile(t, []byte(filter))
+			}
+			if len(keys) == 0 {
+				continue
+			}
+			ix, err := buildIndex(w.docs, keys, o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ix.Name = string(rune('A' + len(all)))
+			w.indexes[ix.Name] = ix
+			all = append(all, ix.Index)
 		}
+		if len(all) > 1 && rapid.Bool().Draw(t, "cases") {
+			var parts []string
+			for range rapid.IntRange(1, 4).Draw(t, "parts") {
+				path := strings.TrimPrefix(rapid.SampledFrom(all).Draw(t, "by").Key.Keys()[0], "-")
+				parts = append(parts, fmt.Sprintf(`{%q:%s}`, path, genCondition(t)))
+			}
+			text = `{"$or":[` + strings.Join(parts, ",") + `],"$and":[` + text + `]}`
+		}
+		m := mustCompile(t, []byte(text))
 		s, err := query.CompileSort(genKeys(t, 2)...)
 		if err != nil {
 			t.Fatal(err)
 		}
 		need := rapid.SampledFrom([]int{0, 0, 1, 3}).Draw(t, "need")
-		var all []query.Index
-		byName := make(map[string]*ordered)
-		for range rapid.IntRange(1, 3).Draw(t, "indexes") {
-			keys := genKeys(t, 3)
-			if len(keys) == 0 {
-				continue
+		check := func(p query.Plan) {
+			met[p.Access.String()]++
+			if ix := w.indexes[p.Index]; ix != nil && ix.Key.Options() != (query.IndexOptions{}) {
+				met["by a sparse or partial index"]++
 			}
-			ix, err := buildIndex(docs, keys)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if byName[ix.Name] == nil {
-				byName[ix.Name] = ix
-				all = append(all, ix.Index)
-			}
+			w.check(t, p, m, s, text)
 		}
-		check := func(p query.Plan) { checkPlan(t, p, docs, byName, m, s, text) }
 		check(query.Choose(m, s, need, all))
-		for _, ix := range all {
+		for i, ix := range all {
 			// An index looks better than it is, so that it is taken.
 			ix.Size, ix.Distinct = 1000, 1000
-			check(query.Choose(m, s, 1, []query.Index{ix}))
+			all[i] = ix
+			check(query.Choose(m, s, 1, all[i:i+1]))
+			if p, err := query.ChooseWith(m, s, need, all, query.Options{Hint: ix.Name}); err == nil {
+				check(p)
+			}
 		}
+		p, err := query.ChooseWith(m, s, need, all, query.Options{Docs: 1_000_000})
+		if err != nil {
+			t.Fatal(err)
+		}
+		check(p)
 	})
+	t.Log(met)
 }
 
-func checkPlan(t *rapid.T, p query.Plan, docs []ejson.Doc, byName map[string]*ordered, m *query.Matcher, s *query.Sorter, text string) {
-	var want, slots []int
+func (w *world) check(t *rapid.T, p query.Plan, m *query.Matcher, s *query.Sorter, text string) {
+	docs := w.docs
+	var want []int
 	for i, d := range docs {
 		if m.Match(d) {
 			want = append(want, i)
 		}
 	}
-	switch p.Access {
-	case query.ByScan:
-		for i := range docs {
-			slots = append(slots, i)
+	slots := w.candidates(p)
+	if p.Exact() && len(slots) != len(want) {
+		t.Fatalf("plan %s of %s is exact, and has %d candidates for %d", p, text, len(slots), len(want))
+	}
+	for _, part := range p.Parts {
+		if found := w.candidates(part); part.Access != query.ByIndex && part.Access != query.ByID || !part.Repeats && len(found) != len(distinct(found)) {
+			t.Fatalf("plan %s of %s: a part finds %v", p, text, found)
 		}
-	case query.ByID:
-		for i, d := range docs {
-			if slices.Contains(p.IDs, d.ID()) {
-				slots = append(slots, i)
-			}
-		}
-	case query.ByIndex:
-		slots = byName[p.Index].walk(p)
 	}
 	seen := make(map[int]bool)
 	slots = slices.DeleteFunc(slots, func(i int) bool {
@@ -156,6 +213,12 @@ func checkPlan(t *rapid.T, p query.Plan, docs []ejson.Doc, byName map[string]*or
 			t.Fatalf("plan %s of %s: sort %v: %s comes before %s", p, text, s.Keys(), a, b)
 		}
 	}
+}
+
+func distinct(slots []int) []int {
+	slots = slices.Clone(slots)
+	slices.Sort(slots)
+	return slices.Compact(slots)
 }
 
 // TestSortKeyAgrees: the bytes of a document's key compare as the document does.

@@ -2,6 +2,7 @@ package query_test
 
 import (
 	"bufio"
+	"bytes"
 	"flag"
 	"fmt"
 	"os"
@@ -19,8 +20,9 @@ var updateGolden = flag.Bool("update", false, "rewrite the golden files")
 // TestPlanGolden reads testdata/plans.txt: what is asked, and the plan. Commands
 // are kept up to an empty line:
 //
-//	index KEYS size=N distinct=N [multikey]
-//	find SELECTOR [sort=KEYS] [need=N]
+//	docs N
+//	index KEYS size=N distinct=N [multikey] [unique] [sparse] [partial=SELECTOR]
+//	find SELECTOR [sort=KEYS] [need=N] [hint=NAME]
 //	= plan
 func TestPlanGolden(t *testing.T) {
 	file := filepath.Join("testdata", "plans.txt")
@@ -30,6 +32,7 @@ func TestPlanGolden(t *testing.T) {
 	}
 	var out strings.Builder
 	var have []query.Index
+	docs := 0
 	lines := bufio.NewScanner(strings.NewReader(string(text)))
 	for lines.Scan() {
 		line := lines.Text()
@@ -42,9 +45,11 @@ func TestPlanGolden(t *testing.T) {
 		case "index":
 			have = append(have, goldenIndex(t, rest))
 		case "find":
-			fmt.Fprintf(&out, "= %s\n", goldenPlan(t, rest, have))
+			fmt.Fprintf(&out, "= %s\n", goldenPlan(t, rest, have, docs))
+		case "docs":
+			docs, _ = strconv.Atoi(rest)
 		case "":
-			have = nil
+			have, docs = nil, 0
 		}
 	}
 	if *updateGolden {
@@ -66,11 +71,8 @@ func TestPlanGolden(t *testing.T) {
 
 func goldenIndex(t *testing.T, line string) query.Index {
 	fields := strings.Fields(line)
-	k, err := query.CompileIndex(strings.Split(fields[0], ",")...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ix := query.Index{Name: k.Name(), Key: k}
+	var ix query.Index
+	var o query.IndexOptions
 	for _, f := range fields[1:] {
 		name, value, _ := strings.Cut(f, "=")
 		n, _ := strconv.Atoi(value)
@@ -81,19 +83,28 @@ func goldenIndex(t *testing.T, line string) query.Index {
 			ix.Distinct = n
 		case "multikey":
 			ix.Multikey = true
+		case "unique":
+			o.Unique = true
+		case "sparse":
+			o.Sparse = true
+		case "partial":
+			o.Partial = mustCompile(t, []byte(value))
 		}
 	}
-	return ix
-}
-
-func goldenPlan(t *testing.T, line string, have []query.Index) string {
-	end := strings.LastIndexByte(line, '}') + 1
-	m, err := query.Compile([]byte(line[:end]))
+	k, err := query.CompileIndexWith(strings.Split(fields[0], ","), o)
 	if err != nil {
 		t.Fatal(err)
 	}
+	ix.Name, ix.Key = k.Name(), k
+	return ix
+}
+
+func goldenPlan(t *testing.T, line string, have []query.Index, docs int) string {
+	end := strings.LastIndexByte(line, '}') + 1
+	m := mustCompile(t, []byte(line[:end]))
 	var s *query.Sorter
-	need := 0
+	var err error
+	need, o := 0, query.Options{Docs: docs}
 	for _, f := range strings.Fields(line[end:]) {
 		name, value, _ := strings.Cut(f, "=")
 		switch name {
@@ -103,9 +114,18 @@ func goldenPlan(t *testing.T, line string, have []query.Index) string {
 			}
 		case "need":
 			need, _ = strconv.Atoi(value)
+		case "hint":
+			o.Hint = value
 		}
 	}
-	return query.Choose(m, s, need, have).String()
+	p, err := query.ChooseWith(m, s, need, have, o)
+	if err != nil {
+		return err.Error()
+	}
+	if p.Exact() {
+		return p.String() + "; exact"
+	}
+	return p.String()
 }
 
 // TestIndexOverflow: a document whose lists would give a compound index too many
@@ -122,7 +142,7 @@ func TestIndexOverflow(t *testing.T) {
 		mustParse(t, `{"_id":"2","a":[5,6],"b":[7,8],"c":[{"d":5,"e":6},{"d":6,"e":7}]}`),
 	}
 	for keys, want := range map[string]int{"a,b": 1 + 4, "b,-a": 1 + 4, "c.d,c.e": 40 + 2, "c.d,a": 1 + 4} {
-		ix, err := buildIndex(docs, strings.Split(keys, ","))
+		ix, err := buildIndex(docs, strings.Split(keys, ","), query.IndexOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -143,6 +163,83 @@ func TestIndexOverflow(t *testing.T) {
 			if !found[0] || !found[1] {
 				t.Errorf("%s of %s finds %v, want both", p, sel, found)
 			}
+		}
+	}
+}
+
+// TestIndexKinds tells which documents belong to an index, and by which keys.
+func TestIndexKinds(t *testing.T) {
+	docs := []string{
+		`{"_id":"1"}`, `{"_id":"2","a":null}`, `{"_id":"3","a":1,"b":"x"}`, `{"_id":"4","a":[]}`, `{"_id":"5","a":[1,2]}`,
+		`{"_id":"6","a":{"b":1}}`, `{"_id":"7","a":[{"b":1},{}]}`, `{"_id":"8","a":[{"c":1}]}`, `{"_id":"9","b":7}`,
+		`{"_id":"A","a":[{"x":1},{"b":[],"c":1}]}`,
+	}
+	open := query.IndexOptions{Partial: mustCompile(t, []byte(`{"a":{"$exists":true},"b":{"$in":["x",7]}}`))}
+	sparse := query.IndexOptions{Sparse: true}
+	for _, c := range []struct {
+		keys   string
+		o      query.IndexOptions
+		counts []int // of the keys of each document
+		fields string
+	}{
+		{"a", query.IndexOptions{}, []int{1, 1, 1, 1, 2, 1, 2, 1, 1, 2}, "a"},
+		{"a", sparse, []int{0, 1, 1, 1, 2, 1, 2, 1, 0, 2}, "a"},
+		{"a.b", query.IndexOptions{Unique: true}, []int{1, 1, 1, 1, 1, 1, 2, 1, 1, 2}, "a"},
+		{"a.b", sparse, []int{0, 0, 0, 0, 0, 1, 1, 0, 0, 1}, "a"},
+		{"a.b,b", sparse, []int{0, 0, 1, 0, 0, 1, 1, 0, 1, 1}, "a b"},
+		{"-a.c,a.b.d", sparse, []int{0, 0, 0, 0, 0, 0, 0, 1, 0, 1}, "a"},
+		{"a.b.d,a.c", sparse, []int{0, 0, 0, 0, 0, 0, 0, 1, 0, 1}, "a"},
+		{"a", open, []int{0, 0, 1, 0, 0, 0, 0, 0, 0, 0}, "a b"},
+		{"_id", open, []int{0, 0, 1, 0, 0, 0, 0, 0, 0, 0}, "_id a b"},
+		{"b,a", query.IndexOptions{Partial: mustCompile(t, nil)}, []int{1, 1, 1, 1, 2, 1, 2, 1, 1, 2}, "a b"},
+	} {
+		k, err := query.CompileIndexWith(strings.Split(c.keys, ","), c.o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Join(k.Paths(), " "); got != c.fields {
+			t.Errorf("%s depends on %s, want %s", c.keys, got, c.fields)
+		}
+		for i, text := range docs {
+			d := mustParse(t, text)
+			keys, _ := k.Append(nil, d)
+			one, ok := k.AppendOne(nil, d)
+			if len(keys) != c.counts[i] || k.Has(d) != (len(keys) > 0) || ok && (len(keys) != 1 || !bytes.Equal(one, keys[0])) {
+				t.Errorf("%s %+v of %s: %d keys, want %d; has %v, one %v", c.keys, k.Options(), d, len(keys), c.counts[i], k.Has(d), ok)
+			}
+		}
+	}
+	k, _ := query.CompileIndex("a.b", "b")
+	if got := k.Text(mustParse(t, `{"a":[{"b":"x"},{"b":[]}]}`)); got != `a.b = "x" | [], b = null` {
+		t.Errorf("a key is shown as %s", got)
+	}
+	for want, o := range map[string]query.IndexOptions{
+		"query: index: sparse and partial at once; say {a: {$exists: true}} in the filter":      {Sparse: true, Partial: open.Partial},
+		"query: $near: index: orders documents, and a filter only selects them; use $geoWithin": {Partial: mustCompile(t, []byte(`{"l":{"$near":[1,2]}}`))},
+	} {
+		if _, err := query.CompileIndexWith([]string{"a"}, o); err == nil || err.Error() != want {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+}
+
+// TestHintOf reads hints in the forms of drivers.
+func TestHintOf(t *testing.T) {
+	for want, spec := range map[string]any{
+		"":         nil,
+		"by_room":  "by_room",
+		"room,-ts": []byte(`{"room":1,"ts":-1}`),
+		"-ts":      []string{"-ts"},
+		"a,_id":    []byte(`[["a","asc"],["_id",1]]`),
+		"$natural": map[string]any{"$natural": 1},
+	} {
+		if got, err := query.HintOf(spec); err != nil || got != want {
+			t.Errorf("%s is %q, %v; want %q", spec, got, err, want)
+		}
+	}
+	for _, spec := range []any{5, []byte(`{"$natural":-1}`), []byte(`{"$natural":1,"a":1}`), []byte(`[5]`), []byte(`{"":1}`), []byte(`{`)} {
+		if got, err := query.HintOf(spec); err == nil {
+			t.Errorf("%s is %q", spec, got)
 		}
 	}
 }

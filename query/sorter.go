@@ -98,7 +98,6 @@ func CompileSortSpec(spec any) (*Sorter, error) {
 	if err != nil {
 		return nil, err
 	}
-	var keys []sortKey
 	switch v.Kind() {
 	case ejson.Null:
 		return nil, nil
@@ -106,12 +105,22 @@ func CompileSortSpec(spec any) (*Sorter, error) {
 		if !truthy(v) {
 			return nil, nil
 		}
-		return nil, syntaxError("", "", "sort: wants {field: 1 or -1}, got %s", met(v))
 	case ejson.String:
 		return CompileSortSpec(v.Str())
+	}
+	keys, err := specKeys("sort", v)
+	if err != nil {
+		return nil, err
+	}
+	return newSorter(keys)
+}
+
+// specKeys reads {a: 1, b: -1} or a list of what listKey reads.
+func specKeys(what string, v ejson.Value) (keys []sortKey, err error) {
+	switch v.Kind() {
 	case ejson.Object:
 		for name, dir := range v.Doc().Fields() {
-			key, err := newSortKey("sort", name, descends(dir))
+			key, err := newSortKey(what, name, descends(dir))
 			if err != nil {
 				return nil, err
 			}
@@ -119,27 +128,27 @@ func CompileSortSpec(spec any) (*Sorter, error) {
 		}
 	case ejson.List:
 		for i, e := range v.Array().All() {
-			key, err := listKey(i, e)
+			key, err := listKey(what, i, e)
 			if err != nil {
 				return nil, err
 			}
 			keys = append(keys, key)
 		}
 	default:
-		return nil, syntaxError("", "", "sort: wants {field: 1 or -1}, got %s", met(v))
+		return nil, syntaxError("", "", "%s: wants {field: 1 or -1}, got %s", what, met(v))
 	}
 	if len(keys) > maxSortKeys {
-		return nil, syntaxError("", "", "sort: %d keys, and %d are the most", len(keys), maxSortKeys)
+		return nil, syntaxError("", "", "%s: %d keys, and %d are the most", what, len(keys), maxSortKeys)
 	}
-	return newSorter(keys)
+	return keys, nil
 }
 
 // listKey reads "a", "-a" or ["a", direction].
-func listKey(i int, e ejson.Value) (sortKey, error) {
+func listKey(what string, i int, e ejson.Value) (sortKey, error) {
 	switch e.Kind() {
 	case ejson.String:
 		name, desc := strings.CutPrefix(e.Str(), "-")
-		return newSortKey("sort", name, desc)
+		return newSortKey(what, name, desc)
 	case ejson.List:
 		pair := e.Array()
 		if n := pair.Len(); n == 0 || n > 2 || pair.At(0).Kind() != ejson.String {
@@ -150,9 +159,9 @@ func listKey(i int, e ejson.Value) (sortKey, error) {
 			dir := pair.At(1)
 			desc = dir.Kind() == ejson.String && isDescending(dir.Str()) || dir.Kind() == ejson.Number && dir.Number() < 0
 		}
-		return newSortKey("sort", pair.At(0).Str(), desc)
+		return newSortKey(what, pair.At(0).Str(), desc)
 	}
-	return sortKey{}, syntaxError(strconv.Itoa(i), "", "sort: wants a field or [field, direction], got %s", met(e))
+	return sortKey{}, syntaxError(strconv.Itoa(i), "", "%s: wants a field or [field, direction], got %s", what, met(e))
 }
 
 // descends reads a direction of a sort document: the words that drivers take;
@@ -280,9 +289,13 @@ func (k *sortKey) value(d ejson.Doc) ejson.Value {
 func (s *Sorter) tuple(d ejson.Doc) []ejson.Value {
 	var best []ejson.Value
 	if s.shared {
-		newJoin(d, s.paths, true, maxSortTuples).each(func(t []ejson.Value) {
-			if best == nil || s.compareTuples(t, best) < 0 {
-				best = append(best[:0], t...)
+		this := make([]ejson.Value, len(s.keys))
+		newJoin(d, s.paths, true, maxSortTuples).each(func(t []*branch) {
+			for i, b := range t {
+				this[i] = b.v
+			}
+			if best == nil || s.compareTuples(this, best) < 0 {
+				best = append(best[:0], this...)
 			}
 		})
 	}
