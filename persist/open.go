@@ -63,8 +63,21 @@ func locked(path string, why error) error {
 	default:
 		by = fmt.Sprintf("process %d", pid)
 	}
-	return fmt.Errorf("persist: open %q: %w by %s; stop it, or ask it instead of the file: %w", path, ErrLocked, by, why)
+	return &lockedError{path: path, by: by, why: why}
 }
+
+// lockedError is ErrLocked, and why the wait for the lock has ended, which is not
+// worth a word to people.
+type lockedError struct {
+	path, by string
+	why      error
+}
+
+func (e *lockedError) Error() string {
+	return fmt.Sprintf("persist: open %q: %v by %s; stop it, or ask it instead of the file", e.path, ErrLocked, e.by)
+}
+
+func (e *lockedError) Unwrap() []error { return []error{ErrLocked, e.why} }
 
 // errNotOurs is an ErrNotReplica that says what was met.
 func errNotOurs(format string, args ...any) error {

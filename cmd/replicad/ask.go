@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -163,13 +164,18 @@ seen replaces that document.`,
 			}
 			ctx := cmd.Context()
 			if flags.source.file != "" {
-				return watchLines(ctx, cmd.OutOrStdout(), flags.source.file, cmd.InOrStdin(), r)
-			}
-			return flags.source.with(ctx, r.collection, func(src source) error {
-				return printEvents(cmd.OutOrStdout(), func(yield func(ejson.Doc) error) error {
-					return src.watch(ctx, r, yield)
+				err = watchLines(ctx, cmd.OutOrStdout(), flags.source.file, cmd.InOrStdin(), r)
+			} else {
+				err = flags.source.with(ctx, r.collection, func(src source) error {
+					return printEvents(cmd.OutOrStdout(), func(yield func(ejson.Doc) error) error {
+						return src.watch(ctx, r, yield)
+					})
 				})
-			})
+			}
+			if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+				return nil // an interrupt is how a watch ends
+			}
+			return err
 		},
 	}
 	flags.add(cmd)

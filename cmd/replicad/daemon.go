@@ -15,6 +15,7 @@ import (
 
 	"github.com/replicad/replicad/ddp/client"
 	"github.com/replicad/replicad/ddp/ejson"
+	"github.com/replicad/replicad/store"
 	replica "github.com/replicad/replicad/sync"
 )
 
@@ -75,7 +76,9 @@ func runDaemon(ctx context.Context, stderr io.Writer, url string, flags daemonFl
 		return fmt.Errorf("--listen: %w", err)
 	}
 	defer listener.Close() // a second time where the web server has done so
-	r, err := replica.Open(ctx, url, replica.Options{
+	wait, cancel := context.WithTimeout(ctx, lockPatience)
+	defer cancel()
+	r, err := replica.Open(wait, url, replica.Options{
 		Path:       flags.db,
 		MaxBackoff: flags.maxBackoff,
 		Logger:     newLogger(stderr, flags.verbose),
@@ -175,6 +178,9 @@ func daemonSource(r *replica.Replica, url, db string) *storeSource {
 			if st.Skipped > 0 {
 				b.Add("skipped", ejson.NumberValue(float64(st.Skipped)))
 			}
+			subs, whole := subscriptions(r.Store())
+			b.Add("subscriptions", ejson.NumberValue(float64(subs)))
+			b.Add("whole", ejson.NumberValue(float64(whole)))
 			if db != "" {
 				b.Add("file", ejson.StringValue(db))
 			}
@@ -187,6 +193,18 @@ func daemonSource(r *replica.Replica, url, db string) *storeSource {
 			return callReplica(ctx, r, method, args)
 		},
 	}
+}
+
+// subscriptions counts the replica's subscriptions, and those whose documents it
+// has all been given: at some time, not necessarily on this connection.
+func subscriptions(s *store.Store) (n, whole int) {
+	for _, d := range s.Snapshot().Each("sync.subs") {
+		n++
+		if d.Field("whole").Bool() {
+			whole++
+		}
+	}
+	return n, whole
 }
 
 // callReplica calls a method and returns its result as a value; Missing where the
@@ -229,7 +247,7 @@ func params(list ejson.Array) []any {
 
 // newLogger logs to people: warnings, or everything.
 func newLogger(w io.Writer, verbose bool) *slog.Logger {
-	level := slog.LevelWarn
+	level := slog.LevelInfo
 	if verbose {
 		level = slog.LevelDebug
 	}
@@ -245,8 +263,14 @@ type untold struct{ slog.Handler }
 
 // Handle drops what progress tells, and passes on the rest.
 func (h untold) Handle(ctx context.Context, r slog.Record) error {
-	if r.Message == "sync: phase" || r.Message == "sync: subscription refused" {
+	switch r.Message {
+	case "sync: phase", "sync: subscription refused":
 		return nil
+	case "sync: the disk works again":
+	default:
+		if r.Level < slog.LevelWarn {
+			return nil
+		}
 	}
 	return h.Handler.Handle(ctx, r)
 }

@@ -8,13 +8,18 @@
 //	replicad serve    a DDP server over a local store
 //	replicad sync     the daemon: a replica of a server, and a local HTTP API
 //	replicad find     a query, answered by the daemon, a file, or JSON lines
+//	replicad count    how many documents it matches
+//	replicad explain  how it is answered
 //	replicad watch    the same query, live
 //	replicad call     a method call
 //	replicad status   how the replica stands
+//	replicad observers   what is being watched, and what it costs
+//	replicad update, insert, remove   change the documents of a file
 //	replicad demo     all of it at once, with a proof at the end
 //
-// It exits with 0 when all went well, 1 when something failed, and 2 when it was
-// called wrongly. Results go to standard output, everything else to standard
+// It exits with 0 when all went well, 1 when something failed, 2 when it was called
+// wrongly, and 130 when it was interrupted before it was done; serve, sync and watch
+// have no other end, and exit with 0 then. Results go to standard output, everything else to standard
 // error.
 //
 // The command composes the packages below it and has no algorithm of its own.

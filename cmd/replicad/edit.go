@@ -42,7 +42,7 @@ func (f *editFlags) run(cmd *cobra.Command, edit func(store.Collection[ejson.Doc
 		return usagef("--in-place wants a file, and standard input is none")
 	}
 	s := store.New(store.Options{})
-	if err := loadLines(s, lineCollection, f.file, cmd.InOrStdin()); err != nil {
+	if err := loadLines(cmd.Context(), s, lineCollection, f.file, cmd.InOrStdin()); err != nil {
 		return err
 	}
 	c := s.Collection(lineCollection)

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -44,7 +45,7 @@ func readLines(r io.Reader, yield func(ejson.Doc) error) error {
 
 // loadLines puts the documents of a file of JSON lines into a collection. A
 // document without _id is given one; a later one of the same _id replaces it.
-func loadLines(s *store.Store, collection, file string, stdin io.Reader) error {
+func loadLines(ctx context.Context, s *store.Store, collection, file string, stdin io.Reader) error {
 	in, name, err := openInput(file, stdin)
 	if err != nil {
 		return err
@@ -63,11 +64,16 @@ func loadLines(s *store.Store, collection, file string, stdin io.Reader) error {
 		batch = batch[:0]
 		return err
 	}
-	err = readLines(in, func(d ejson.Doc) error {
-		if batch = append(batch, withID(d)); len(batch) < batchLines {
-			return nil
-		}
-		return flush()
+	err = unlessDone(ctx, func() error {
+		return readLines(in, func(d ejson.Doc) error {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if batch = append(batch, withID(d)); len(batch) < batchLines {
+				return nil
+			}
+			return flush()
+		})
 	})
 	if err == nil {
 		err = flush()
@@ -76,6 +82,19 @@ func loadLines(s *store.Store, collection, file string, stdin io.Reader) error {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	return nil
+}
+
+// unlessDone runs fn, and leaves it alone where ctx is done first: a read of a
+// terminal or a pipe cannot be broken off.
+func unlessDone(ctx context.Context, fn func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- fn() }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // openInput opens a file, or standard input for "-".

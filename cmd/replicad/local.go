@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"strings"
-	"time"
 
 	"github.com/replicad/replicad/ddp/ejson"
 	"github.com/replicad/replicad/observe"
@@ -34,8 +33,11 @@ var _ source = (*storeSource)(nil)
 
 // openFile loads a file that no daemon holds. What is asked of it changes nothing.
 func openFile(ctx context.Context, path string) (*storeSource, error) {
-	if _, err := os.Stat(path); err != nil {
-		return nil, fmt.Errorf("--db: %w", err) // to ask a file is not to make one
+	switch info, err := os.Stat(path); { // to ask a file is not to make one
+	case err != nil:
+		return nil, fmt.Errorf("--db: %w", err)
+	case info.Mode().IsRegular() && info.Size() == 0:
+		return nil, fmt.Errorf("--db %s: it is empty; a replica's file is made by 'replicad sync'", path)
 	}
 	db, err := persist.Open(ctx, path, persist.Options{})
 	if err != nil {
@@ -56,9 +58,9 @@ func openFile(ctx context.Context, path string) (*storeSource, error) {
 }
 
 // openLines loads JSON lines from a file, or from standard input.
-func openLines(file, collection string, stdin io.Reader) (*storeSource, error) {
+func openLines(ctx context.Context, file, collection string, stdin io.Reader) (*storeSource, error) {
 	s := store.New(store.Options{})
-	if err := loadLines(s, collection, file, stdin); err != nil {
+	if err := loadLines(ctx, s, collection, file, stdin); err != nil {
 		return nil, err
 	}
 	return &storeSource{store: s}, nil
@@ -105,25 +107,16 @@ func (s *storeSource) observers(_ context.Context, yield func(ejson.Doc) error) 
 }
 
 func (s *storeSource) explain(_ context.Context, r request) (ejson.Doc, error) {
-	q := r.query(s.store)
-	plan, err := q.Explain()
+	how, err := r.query(s.store).ExplainRun()
 	if err != nil {
 		return ejson.Doc{}, err
 	}
-	begin := time.Now()
-	n := 0
-	for _, err := range q.Each() {
-		if err != nil {
-			return ejson.Doc{}, err
-		}
-		n++
-	}
-	took := time.Since(begin)
 	var b ejson.Builder
-	b.Add("plan", ejson.StringValue(plan.String()))
-	b.Add("returned", ejson.NumberValue(float64(n)))
+	b.Add("plan", ejson.StringValue(how.Plan.String()))
+	b.Add("examined", ejson.NumberValue(float64(how.Examined)))
+	b.Add("returned", ejson.NumberValue(float64(how.Returned)))
 	b.Add("of", ejson.NumberValue(float64(s.store.Snapshot().Len(r.collection))))
-	b.Add("micros", microseconds(took))
+	b.Add("micros", microseconds(how.Took))
 	return b.Doc(), nil
 }
 

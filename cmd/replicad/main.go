@@ -17,6 +17,7 @@ const (
 	exitOK     = 0
 	exitFailed = 1
 	exitUsage  = 2
+	exitSignal = 130 // interrupted before it was done, as shells have it
 )
 
 // usageError is an error in how the command was called.
@@ -59,7 +60,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	case err == nil:
 		return exitOK
 	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
-		return exitOK // asked to stop, and stopped
+		fmt.Fprintln(stderr, "replicad: interrupted")
+		return exitSignal
 	case isUsage(err), !began:
 		fmt.Fprintf(stderr, "replicad: %v\nSee '%s --help'.\n", err, cmd.CommandPath())
 		return exitUsage

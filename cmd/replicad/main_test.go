@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -168,6 +169,35 @@ func TestWatchLines(t *testing.T) {
 	}
 	if len(list.docs) != 1 || list.docs[0].String() != `{"_id":"a","n":3}` {
 		t.Fatalf("the events lead to %v: %s", list.docs, got.out)
+	}
+}
+
+// TestInterrupt ends commands that wait for input which does not come: with 0 where
+// an interrupt is the only end, else not.
+func TestInterrupt(t *testing.T) {
+	for _, tt := range []struct {
+		args []string
+		code int
+	}{
+		{[]string{"find", "c", "--file", "-"}, exitSignal},
+		{[]string{"serve", "--listen", "127.0.0.1:0", "--load", "c=-"}, exitSignal},
+		{[]string{"remove", "{}", "--file", "-"}, exitSignal},
+		{[]string{"watch", "c", "--file", "-"}, exitOK},
+	} {
+		t.Run(tt.args[0], func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			stdin, typist := io.Pipe()
+			defer typist.Close()
+			code := make(chan int, 1)
+			go func() { code <- run(ctx, tt.args, stdin, io.Discard, io.Discard) }()
+			if _, err := io.WriteString(typist, "{\"_id\":1}\n{\"_id\""); err != nil {
+				t.Fatal(err)
+			}
+			cancel() // in the midst of a line
+			if got := <-code; got != tt.code {
+				t.Fatalf("exit %d, wants %d", got, tt.code)
+			}
+		})
 	}
 }
 

@@ -11,8 +11,9 @@ import (
 // printExplain prints what explain answers, for people.
 func printExplain(w io.Writer, d ejson.Doc) error {
 	took := time.Duration(d.Field("micros").Number() * float64(time.Microsecond))
-	_, err := fmt.Fprintf(w, "plan      %s\nreturned  %s of %s\ntime      %v\n",
+	_, err := fmt.Fprintf(w, "plan      %s\nexamined  %s\nreturned  %s of %s\ntime      %v\n",
 		d.Field("plan").Str(),
+		plural(int(d.Field("examined").Number()), "document"),
 		thousands(int(d.Field("returned").Number())), plural(int(d.Field("of").Number()), "document"),
 		round(took))
 	return err

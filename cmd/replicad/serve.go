@@ -27,6 +27,10 @@ type serveFlags struct {
 	verbose     bool
 }
 
+// lockPatience bounds the wait for a file that another process holds: long enough
+// for one that is just ending.
+const lockPatience = 2 * time.Second
+
 // serveLine begins the line on which a server tells its address.
 const serveLine = "serving ws://"
 
@@ -70,6 +74,11 @@ func runServe(ctx context.Context, stdin io.Reader, stderr io.Writer, flags serv
 	if err != nil {
 		return err
 	}
+	listener, err := net.Listen("tcp", flags.listen)
+	if err != nil {
+		return fmt.Errorf("--listen: %w", err)
+	}
+	defer listener.Close() // a second time where the web server has done so
 	s, closeStore, err := openStore(ctx, flags.db)
 	if err != nil {
 		return err
@@ -81,14 +90,10 @@ func runServe(ctx context.Context, stdin io.Reader, stderr io.Writer, flags serv
 		}
 	}
 	for _, load := range loads {
-		if err := loadLines(s, load.collection, load.file, stdin); err != nil {
+		if err := loadLines(ctx, s, load.collection, load.file, stdin); err != nil {
 			return fmt.Errorf("--load: %w", err)
 		}
 		flags.collections = append(flags.collections, load.collection)
-	}
-	listener, err := net.Listen("tcp", flags.listen)
-	if err != nil {
-		return fmt.Errorf("--listen: %w", err)
 	}
 	srv := newStoreServer(s, storeServerOptions{
 		collections: publishedNames(s, flags.collections),
@@ -120,7 +125,7 @@ func openStore(ctx context.Context, path string) (s *store.Store, closeStore fun
 		s = store.New(store.Options{})
 		return s, s.Close, nil
 	}
-	wait, cancel := context.WithTimeout(ctx, 5*time.Second)
+	wait, cancel := context.WithTimeout(ctx, lockPatience)
 	defer cancel()
 	db, err := persist.Open(wait, path, persist.Options{})
 	if err != nil {

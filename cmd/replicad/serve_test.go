@@ -105,8 +105,8 @@ func TestDaemon(t *testing.T) {
 	st := await(t, d.addr, func(d ejson.Doc) bool {
 		return live(d) && d.Field("collections").Doc().Field("fruit").Number() == 3
 	})
-	if st.Field("file").Str() != db {
-		t.Errorf("status names no file: %v", st)
+	if st.Field("file").Str() != db || st.Field("subscriptions").Number() != 1 {
+		t.Errorf("status names no file, or no subscription: %v", st)
 	}
 	for _, tt := range []struct {
 		name string
@@ -143,6 +143,12 @@ func TestDaemon(t *testing.T) {
 	t.Run("a file that the daemon holds", func(t *testing.T) {
 		got := replicad(t.Context(), "", "find", "fruit", "--db", db, "--timeout", "10ms")
 		if got.code != exitFailed || !strings.Contains(got.errors, "--addr") {
+			t.Fatalf("exit %d, %q", got.code, got.errors)
+		}
+	})
+	t.Run("a second daemon on the file", func(t *testing.T) {
+		got := replicad(t.Context(), "", "sync", "ws://"+srv.addr, "--db", db, "--listen", "127.0.0.1:0")
+		if got.code != exitFailed || !strings.Contains(got.errors, "locked by this process") || strings.Contains(got.errors, "deadline") {
 			t.Fatalf("exit %d, %q", got.code, got.errors)
 		}
 	})

@@ -20,7 +20,7 @@ type source interface {
 	find(ctx context.Context, r request, yield func(ejson.Doc) error) error
 	// count tells how many documents find would pass.
 	count(ctx context.Context, r request) (int, error)
-	// explain runs the query and tells how: plan, returned, of, micros.
+	// explain runs the query and tells how: plan, examined, returned, of, micros.
 	explain(ctx context.Context, r request) (ejson.Doc, error)
 	// watch passes each event of the live result to yield, from the initial
 	// result on, until ctx is done, the source ends, or yield returns an error.
@@ -57,13 +57,13 @@ func (f *sourceFlags) add(cmd *cobra.Command) {
 // open opens the chosen source. For JSON lines the collection is where the
 // documents go.
 func (f *sourceFlags) open(ctx context.Context, collection string) (source, error) {
-	ctx, cancel := context.WithTimeout(ctx, f.timeout)
-	defer cancel()
 	switch {
 	case f.db != "":
+		ctx, cancel := context.WithTimeout(ctx, f.timeout)
+		defer cancel()
 		return openFile(ctx, f.db)
 	case f.file != "":
-		return openLines(f.file, collection, f.stdin())
+		return openLines(ctx, f.file, collection, f.stdin())
 	default:
 		return newAPIClient(f.addr, f.timeout), nil
 	}
