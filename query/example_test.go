@@ -102,3 +102,41 @@ func ExampleChoose() {
 	fmt.Println(query.Choose(m, must(query.CompileSort("-ts")), 20, have))
 	// Output: by index room,ts: room = "x"; backwards; in order; about 20
 }
+
+// Only rows that have an address are in the index, so only a selector that asks
+// for one can use it.
+func ExampleCompileIndexWith() {
+	byMail := must(query.CompileIndexWith([]string{"mail"}, query.IndexOptions{Unique: true, Sparse: true}))
+	have := []query.Index{{Name: "mail", Key: byMail, Size: 500, Distinct: 500}}
+	for _, sel := range []string{`{"mail": "ann@example.org"}`, `{"mail": null}`} {
+		m := must(query.Compile([]byte(sel)))
+		fmt.Println(must(query.ChooseWith(m, nil, 0, have, query.Options{Docs: 1000})))
+	}
+	// Output:
+	// by index mail: mail = "ann@example.org"; in order; about 1
+	// by scan; filter; in order; about 1000
+}
+
+func ExampleChooseWith() {
+	byRoom := must(query.CompileIndex("room"))
+	byAuthor := must(query.CompileIndex("author"))
+	have := []query.Index{{Name: "room", Key: byRoom, Size: 9000, Distinct: 300}, {Name: "author", Key: byAuthor, Size: 9000, Distinct: 900}}
+	m := must(query.Compile([]byte(`{"$or": [{"room": "x"}, {"author": "ann"}]}`)))
+	fmt.Println(must(query.ChooseWith(m, nil, 0, have, query.Options{Docs: 9000})))
+	_, err := query.ChooseWith(m, nil, 0, have, query.Options{Docs: 9000, Hint: "mail"})
+	fmt.Println(err)
+	// Output:
+	// by union (index room: room = "x") or (index author: author = "ann"); with repeats; to be sorted; about 40
+	// query: hint mail: no such index; there are room; author
+}
+
+func ExamplePath_Distinct() {
+	p := must(query.CompilePath("tags"))
+	for _, v := range p.Distinct(slices.Values(todos)) {
+		fmt.Println(v)
+	}
+	// Output:
+	// "shop"
+	// "home"
+	// "paper"
+}
