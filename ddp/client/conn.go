@@ -3,10 +3,9 @@ package client
 import (
 	"context"
 	"errors"
-	"fmt"
-	"iter"
 	"math/bits"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/replicad/replicad/ddp"
@@ -20,9 +19,15 @@ type Conn struct {
 	opts             Options
 	session, version string
 
-	dec     ddp.Decoder // used by the reader
-	beat    *wire.Heartbeat
-	strange uint64 // frames that could not be understood; the reader's
+	dec  ddp.FrameDecoder // used by the reader
+	beat Heart
+	meter
+
+	routing    sync.Once
+	routed     atomic.Bool   // the router takes what arrives
+	router     *router       // set by route
+	applied    atomic.Int64  // messages that the router has handled
+	dispatched chan struct{} // closed when it has handled the last
 
 	ready chan struct{} // capacity 1; closed by the reader when it ends
 	done  chan struct{} // closed when err is set
@@ -30,17 +35,22 @@ type Conn struct {
 	mu      sync.Mutex // guards the rest
 	taken   sync.Cond  // the reader waits on it while waiting is full
 	waiting []ddp.Message
-	batch   int   // how many were taken last, to make room for as many
-	bytes   int   // length of the frames of waiting
-	err     error // why the session ended
-	cause   error // why this side gave it up, before the reader noticed
+	batch   int                      // how many were taken last, to make room for as many
+	bytes   int                      // length of the frames of waiting
+	err     error                    // why the session ended
+	cause   error                    // why this side gave it up, before the reader noticed
+	pings   map[string]chan struct{} // closed by the pong of that id
 }
 
 func newConn(t Transport, opts Options) *Conn {
 	c := &Conn{
 		t: t, opts: opts,
+		dec:   opts.Codec.NewDecoder(),
+		meter: meter{started: time.Now()},
 		ready: make(chan struct{}, 1),
 		done:  make(chan struct{}),
+
+		dispatched: make(chan struct{}),
 	}
 	c.taken.L = &c.mu
 	return c
@@ -52,8 +62,16 @@ func (c *Conn) start() {
 	if c.version == "pre1" {
 		interval = -1 // that version knows no pings
 	}
-	c.beat = wire.NewHeartbeat(interval, c.opts.Timeout, c.ping, c.silent)
+	if c.opts.Heart != nil {
+		c.beat = c.opts.Heart(c.ping, c.silent)
+	} else {
+		c.beat = wire.NewHeartbeat(interval, c.opts.Timeout, c.ping, c.silent)
+	}
+	c.opts.Logger.Debug("ddp: connected", "version", c.version, "resumed", c.Resumed())
 	go c.read()
+	if c.opts.Events != nil {
+		c.route()
+	}
 }
 
 // Session returns the id that the server gave the session; it equals
@@ -93,61 +111,37 @@ var frames = sync.Pool{New: func() any { return new([]byte) }}
 
 func (c *Conn) write(ctx context.Context, m ddp.Message, urgent bool) error {
 	b := frames.Get().(*[]byte)
-	*b = ddp.Append((*b)[:0], m)
+	*b = c.opts.Codec.Append((*b)[:0], m)
 	err := c.t.Write(ctx, *b, urgent)
+	if err == nil {
+		c.sent(len(*b))
+		c.tap(true, *b)
+	}
 	if cap(*b) <= 64<<10 {
 		frames.Put(b)
 	}
 	return err
 }
 
-// Ready returns a channel on which there is something to receive when Take has
-// messages, and always once the session has ended. One signal may stand for many
-// messages, and may come when all are taken already.
-func (c *Conn) Ready() <-chan struct{} { return c.ready }
-
-// Take returns all messages that have arrived since the last Take, in order, and nil
-// where there are none. It does not wait. The slice is the caller's.
-func (c *Conn) Take() []ddp.Message {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	ms := c.waiting
-	c.waiting, c.batch, c.bytes = nil, len(ms), 0
-	c.taken.Signal()
-	return ms
-}
-
-// Messages yields what arrives, in order, until the session ends; then see Err. It
-// stands for Ready and Take.
-func (c *Conn) Messages() iter.Seq[ddp.Message] {
-	return func(yield func(ddp.Message) bool) {
-		for {
-			_, open := <-c.ready
-			ms := c.Take()
-			for i, m := range ms {
-				if !yield(m) {
-					c.untake(ms[i+1:])
-					return
-				}
-			}
-			if !open && len(ms) == 0 {
-				return
-			}
-		}
+// receive reads one frame, which is lent.
+func (c *Conn) receive() ([]byte, error) {
+	frame, err := c.t.Read()
+	if err == nil {
+		c.received(len(frame))
+		c.tap(false, frame)
 	}
+	return frame, err
 }
 
-// untake puts messages back that a loop over Messages did not get to see.
-func (c *Conn) untake(ms []ddp.Message) {
-	if len(ms) == 0 {
+// tap shows a frame to Options.Tap.
+func (c *Conn) tap(sent bool, frame []byte) {
+	if c.opts.Tap == nil {
 		return
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.waiting = append(ms, c.waiting...)
-	if c.err == nil { // else ready is closed, which is signal enough
-		c.signal()
-	}
+	b := frames.Get().(*[]byte)
+	defer frames.Put(b)
+	*b = ddp.Redact((*b)[:0], frame)
+	c.opts.Tap(sent, *b)
 }
 
 // Done returns a channel that is closed when the session has ended.
@@ -189,19 +183,11 @@ func (c *Conn) giveUp(reason error, code int) {
 	c.t.Close(code, "")
 }
 
-// ping is called by the heartbeat.
-func (c *Conn) ping() { c.write(context.Background(), ddp.Ping{}, true) }
-
-// silent is called by the heartbeat when a ping stayed unanswered.
-func (c *Conn) silent() {
-	c.giveUp(fmt.Errorf("%w: no answer to a ping within %v", ErrSilent, c.opts.Timeout), wire.CodeDrop)
-}
-
 // read is the session's goroutine: it decodes what comes and puts it where Take
 // finds it.
 func (c *Conn) read() {
 	for {
-		frame, err := c.t.Read()
+		frame, err := c.receive()
 		if err != nil {
 			c.end(err)
 			return
@@ -210,9 +196,11 @@ func (c *Conn) read() {
 		m, err := c.dec.Decode(frame)
 		switch m := m.(type) {
 		case ddp.Ping:
+			c.pingsIn.Add(1)
 			c.write(context.Background(), ddp.Pong(m), true)
 			continue
 		case ddp.Pong:
+			c.ponged(m.ID)
 			continue
 		case ddp.ErrorMessage:
 			c.complained(m)
@@ -224,41 +212,17 @@ func (c *Conn) read() {
 	}
 }
 
-// put adds one message for Take, and waits while there are too many.
-func (c *Conn) put(m ddp.Message, size int) {
-	c.mu.Lock()
-	for len(c.waiting) > 0 && c.cause == nil &&
-		(len(c.waiting) >= c.opts.MaxWaiting || c.bytes+size > c.opts.MaxWaitingBytes) {
-		c.beat.Deaf(true)
-		c.taken.Wait()
-		c.beat.Deaf(false)
-	}
-	first := len(c.waiting) == 0
-	if c.waiting == nil {
-		c.waiting = make([]ddp.Message, 0, max(c.batch, 8))
-	}
-	c.waiting = append(c.waiting, m)
-	c.bytes += size
-	c.mu.Unlock()
-	if first {
-		c.signal()
-	}
-}
-
-func (c *Conn) signal() {
-	select {
-	case c.ready <- struct{}{}:
-	default:
-	}
-}
-
 // end is the reader's last act.
 func (c *Conn) end(err error) {
 	c.beat.Stop()
 	c.t.Close(wire.CodeNormal, "")
 	c.mu.Lock()
+	err = reason(c.cause, err)
+	c.mu.Unlock()
+	c.opts.Logger.Debug("ddp: session ended", "reason", err)
+	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.err = reason(c.cause, err)
+	c.err = err
 	close(c.done)
 	close(c.ready)
 }
@@ -285,8 +249,8 @@ func (c *Conn) unreadable(err error) ddp.Message {
 	}
 	// A server that sends nothing else must not fill the log: the 1st, 2nd, 4th,
 	// 8th … are told.
-	if c.strange++; bits.OnesCount64(c.strange) == 1 {
-		c.opts.Logger.Warn("ddp: message of the server skipped", "error", err, "count", c.strange)
+	if n := c.strange.Add(1); bits.OnesCount64(n) == 1 {
+		c.opts.Logger.Warn("ddp: message of the server skipped", "error", err, "count", n)
 	}
 	return u
 }

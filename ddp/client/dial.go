@@ -99,7 +99,7 @@ func (c *Conn) handshake(ctx context.Context) error {
 	}, false)
 	for err == nil {
 		var frame []byte
-		if frame, err = c.t.Read(); err != nil {
+		if frame, err = c.receive(); err != nil {
 			break
 		}
 		m, derr := c.dec.Decode(frame)

@@ -1,11 +1,22 @@
 // Package client holds one DDP session on one socket. A [Conn] dies once and is
-// never revived: to connect again is its owner's business (see package sync).
+// never revived: to connect again is its owner's business (see package sync), or that of
+// a [Reconnecting].
 //
 // # What a Conn does by itself
 //
 // It agrees on a version with the server, answers pings at once, pings after a
-// silence, and finds out when the server is gone. It keeps no documents, knows no
-// subscriptions and repeats nothing.
+// silence, and finds out when the server is gone. It keeps no documents and repeats
+// nothing.
+//
+// # Two ways to use it
+//
+// Who wants everything takes messages: [Conn.Send] and [Conn.Take]. Who wants calls and
+// subscriptions has [Conn.Call], [Conn.Go] and [Conn.Subscribe], and gets the documents
+// by [Events]. The first use of one of those, or Options.Events, makes the session
+// give what arrives to them, and there is nothing to take any more. Events come one at
+// a time, in the order of arrival; a Call returns when the events of what was sent
+// before its result have returned. What arrived before the end of a session is still
+// given, except after Close; then its calls and subscriptions end with Err.
 //
 // # Order and back-pressure
 //

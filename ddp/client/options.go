@@ -61,9 +61,28 @@ type Options struct {
 	// Dial, if not nil, makes the transport instead of a WebSocket: see Pipe. It is
 	// given the URL as Dial was.
 	Dial func(ctx context.Context, url string) (Transport, error)
+	// Events, if not nil, is given all messages, in order and one at a time, and Take
+	// gives none.
+	Events *Events
+	// MaxCalls is how many calls may be unanswered; one more is ErrTooManyCalls. 0
+	// means 10,000.
+	MaxCalls int
+	// Heart, if not nil, makes the heartbeat of a session, and Heartbeat and Timeout
+	// count no more. ping sends a ping and does not wait; lost gives the server up.
+	// Either may be called by any goroutine, but not by Heart itself.
+	Heart func(ping, lost func()) Heart
+	// Codec turns messages into frames and back; nil means ddp.JSON.
+	Codec ddp.Codec
+	// Tap, if not nil, is shown every frame that was queued for sending or received,
+	// with passwords, tokens and session ids hidden: see ddp.Redact and LogFrames. The
+	// frame is lent. Any goroutine may call it, several at once.
+	Tap func(sent bool, frame []byte)
 	// Logger hears of frames that cannot be understood and of complaints of the
-	// server; nil means slog.Default().
+	// server, and at the level of debugging of beginnings and ends; nil means
+	// slog.Default().
 	Logger *slog.Logger
+
+	rest func(ddp.Message) // of a Reconnecting, instead of Events
 }
 
 func (o Options) withDefaults() Options {
@@ -81,8 +100,35 @@ func (o Options) withDefaults() Options {
 	if o.Version == "" && len(o.Versions) > 0 {
 		o.Version = o.Versions[0]
 	}
+	// A page of Meteor has some tens; a gateway that was offline for a day has thousands.
+	o.MaxCalls = cmp.Or(o.MaxCalls, 10_000)
+	if o.Codec == nil {
+		o.Codec = ddp.JSON
+	}
 	o.Logger = cmp.Or(o.Logger, slog.Default())
 	return o
+}
+
+// Heart decides when a session pings its server, and when it gives the server up.
+type Heart interface {
+	// Heard notes that a frame arrived, of whatever kind.
+	Heard()
+	// Deaf notes that the session stops reading, since nobody takes what arrived, or
+	// reads again. Meanwhile the server's silence means nothing. Heard and Deaf are
+	// called by one goroutine and must not wait.
+	Deaf(deaf bool)
+	// Stop ends the heartbeat: neither ping nor lost is called any more, unless they
+	// are running. It must not wait for them.
+	Stop()
+}
+
+// LogFrames returns an Options.Tap that logs every frame at the level of debugging.
+func LogFrames(l *slog.Logger) func(sent bool, frame []byte) {
+	return func(sent bool, frame []byte) {
+		if l.Enabled(context.Background(), slog.LevelDebug) {
+			l.Debug("ddp: frame", "sent", sent, "text", string(frame))
+		}
+	}
 }
 
 // Transport carries whole frames; the sockets and the ends of a Pipe are ones.

@@ -88,7 +88,7 @@ func TestResume(t *testing.T) {
 		}
 	})
 	// A server without ids of sessions does not resume, whatever was asked.
-	c := newConn(nil, Options{})
+	c := newConn(nil, Options{}.withDefaults())
 	if c.Resumed() || c.Start() != (Position{Received: 1}) {
 		t.Error("resumed nothing")
 	}

@@ -1,0 +1,78 @@
+package client
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"github.com/replicad/replicad/ddp"
+)
+
+// lost makes requests wait for the next session.
+func (r *router) lost(c *Conn) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.live == c {
+		r.live = nil
+	}
+}
+
+// resend sends on c all that was not sent there, and then makes it the session to which
+// requests are sent.
+func (r *router) resend(c *Conn) {
+	for {
+		ms := r.due(c)
+		if ms == nil {
+			return
+		}
+		for _, m := range ms {
+			if c.Send(context.Background(), m) != nil {
+				return
+			}
+		}
+	}
+}
+
+// due returns what is to be sent on c, in order: calls, subscriptions, and the ends of
+// those which the server may still have. If that is nothing, c is the live session.
+func (r *router) due(c *Conn) (ms []ddp.Message) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var calls []*Call
+	for _, call := range r.calls {
+		if call.sent != c {
+			call.sent = c
+			calls = append(calls, call)
+		}
+	}
+	slices.SortFunc(calls, func(a, b *Call) int { return cmp.Compare(a.seq, b.seq) })
+	for _, call := range calls {
+		ms = append(ms, call.message())
+	}
+	var subs []*Subscription
+	for _, s := range r.subs {
+		if s.sent != c {
+			s.sent = c
+			subs = append(subs, s)
+		}
+	}
+	slices.SortFunc(subs, func(a, b *Subscription) int { return cmp.Compare(a.seq, b.seq) })
+	for _, s := range subs {
+		ms = append(ms, s.message())
+	}
+	for id, s := range r.stopping {
+		switch {
+		case s.sent == c:
+		case c.Resumed() || s.sub.sent == c:
+			s.sent = c
+			r.stopping[id] = s
+			ms = append(ms, ddp.Unsub{ID: id})
+		default:
+			delete(r.stopping, id)
+		}
+	}
+	if ms == nil {
+		r.live = c
+	}
+	return ms
+}
