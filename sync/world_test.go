@@ -46,7 +46,7 @@ func newWorld() (*world, *server.Server) {
 		order: map[string][]string{},
 		feeds: map[*feed]struct{}{},
 	}
-	srv := &server.Server{Logger: quietLog()}
+	srv := &server.Server{Logger: quietLog(), Grace: -1}
 	all := func(ejson.Doc) bool { return true }
 	srv.Publish("a", func(ctx context.Context, p *server.Publication) error {
 		return w.stalled(ctx, p, "a", all)

@@ -71,7 +71,7 @@ func newApp(items int) *app {
 // sleep waits like a timer of the recorded server, and not longer than ctx.
 func sleep(ctx context.Context, ms float64) {
 	select {
-	case <-time.After(time.Duration(ms) * time.Millisecond):
+	case <-time.After(time.Duration(ms * float64(time.Millisecond))):
 	case <-ctx.Done():
 	}
 }
@@ -141,6 +141,18 @@ func (a *app) publish() {
 	}
 	later("errLater", "e", ddp.NumericError(403, "Kicked"))
 	later("stopLater", "s", nil)
+	a.Publish("ticker", func(ctx context.Context, p *server.Publication) error {
+		p.Added("ticks", must(`{"_id":"t","n":0}`))
+		p.Ready()
+		for n := 1; ; n++ {
+			// A little late, as timers are.
+			sleep(ctx, p.Params.At(0).Number()+0.2)
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			p.Changed("ticks", ejson.StringID("t"), must(fmt.Sprintf(`{"n":%d}`, n)), nil)
+		}
+	})
 	simple("userData", func(p *server.Publication) {
 		if p.UserID == "" {
 			p.Added("me", must(`{"_id":"anon","anon":true}`))

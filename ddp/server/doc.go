@@ -22,15 +22,26 @@
 // its client has, a reference and about 120 bytes (300 where two subscriptions
 // hold it), and gives them back when the document goes.
 //
+// # Lost connections
+//
+// A session outlives its connection by Server.Grace. Calls go on meanwhile, and
+// publications; what they say is kept, and with it what was sent last, since nobody
+// tells which of it arrived. A client that quotes the session and how many messages
+// it received is sent exactly the rest, and goes on as if nothing had been. It may
+// ask for its calls and subscriptions again: calls are made once and answered once,
+// and subscriptions that live are left as they are. The newest connection has the
+// session. After a disconnect message, a Close or Shutdown, or too much to be kept
+// (Server.MaxTail), there is nothing to come back to, and the client gets a new
+// session.
+//
 // # Who waits, and who is cut off
 //
 // While a subscription is not ready, its publisher waits when more than a megabyte
 // lies unread, so that a set of any size goes out through little memory. After
 // that nobody waits for a client: a publisher may serve a thousand from one loop,
 // and one that sleeps must not hold up the others. What a client leaves unread is
-// kept up to Server.MaxQueue; then its session ends with [ErrSlow] and a line in
-// the log, and a client that comes back starts afresh. A publisher that would
-// rather wait calls [Publication.Drain]. One step of any size (the documents of a
+// kept up to Server.MaxQueue; then its connection ends with [ErrSlow] and a line in
+// the log, and it may come back as above. A publisher that would rather wait calls [Publication.Drain]. One step of any size (the documents of a
 // subscription that ends, the difference at a change of user) is let through.
 //
 // A client that sends faster than it is served is slowed down by TCP.
@@ -44,6 +55,9 @@
 // # Differences from Meteor's server
 //
 // Numbers are lines of the behaviour sheet.
+//   - 18: the session that connected names has 43 characters, since whoever knows it
+//     has the session; Session.ID is the first 17, and may be logged.
+//   - 27: a client that does not answer a ping loses its connection only.
 //   - 135: a value of a $type that nobody registered is kept, not refused; where
 //     the parameters of a method cannot be decoded, the method gets an error.
 //   - 138: names are exact; toString is neither message, publication nor method.
@@ -55,5 +69,9 @@
 //     another call, as in Meteor. The last 4,096 calls are known.
 //   - 163: a publication that returns is ready; to stay unready it must not return.
 //   - 172: a sub with an empty id is refused as malformed.
+//   - 230, 237: the count of a client that comes back may be any of those for which
+//     the rest is still known; a session that has a socket is taken over.
+//   - 234: see 152. Where the answer to a repeated call is among what is sent again,
+//     there is no second one.
 //   - 183: an Added of a document that the same subscription has replaces it.
 package server

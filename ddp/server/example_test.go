@@ -74,8 +74,8 @@ func ExampleServer_Publish_watching() {
 		}
 	})
 
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
+	ctx := context.Background()
+	defer srv.Shutdown(ctx)
 	ours, theirs := client.Pipe(client.PipeOptions{}) // a session without a network
 	go srv.Serve(ctx, theirs)
 	c, err := client.New(ctx, ours, client.Options{})

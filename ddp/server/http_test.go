@@ -203,3 +203,6 @@ func TestForwarded(t *testing.T) {
 		}
 	}
 }
+
+// byHeader names the user in the header.
+func byHeader(r *http.Request) (string, error) { return r.Header.Get("User"), nil }

@@ -64,62 +64,56 @@ func (b *inbox) drop() {
 }
 
 // receive handles a frame as far as that needs no turn. The frame is lent. An
-// error ends the session.
-func (s *Session) receive(frame []byte) error {
-	m, err := s.decoder.Decode(frame)
-	connected := s.ID() != ""
+// error ends the link.
+func (s *Session) receive(l *link, frame []byte) error {
+	m, err := l.decoder.Decode(frame)
 	if err != nil {
-		s.complain(err, frame, connected)
+		s.complain(l, err, frame)
 		return nil
 	}
-	if u, ok := m.(ddp.Unknown); ok && u.Type == "" {
-		s.send(ddp.Refuse(ddp.BadRequest, frame))
-		return nil
-	}
-	if c, ok := m.(ddp.Connect); ok {
-		if connected {
-			s.send(ddp.Refuse(ddp.AlreadyStarted, frame))
-		} else {
-			s.connect(c)
-		}
-		return nil
-	}
-	if !connected {
-		s.send(ddp.Refuse(ddp.ConnectFirst, frame))
-		return nil
-	}
+	size := len(frame)
 	switch m := m.(type) {
-	case ddp.Ping:
-		if s.version == "pre1" {
-			s.queue(item{message: ddp.Refuse(ddp.BadRequest, frame), size: len(frame)})
+	case ddp.Unknown:
+		refusal := ddp.Refuse(ddp.BadRequest, frame)
+		if m.Type == "" {
+			s.send(refusal)
 		} else {
-			s.urgent(ddp.Pong(m))
+			s.queue(l, item{message: refusal, size: size})
 		}
+	case ddp.Connect:
+		s.send(ddp.Refuse(ddp.AlreadyStarted, frame))
+	case ddp.Ping:
+		if l.version != "pre1" {
+			l.urgent(ddp.Pong(m))
+			break
+		}
+		s.queue(l, item{message: ddp.Refuse(ddp.BadRequest, frame), size: size})
 	case ddp.Pong:
-		if s.version == "pre1" {
-			s.queue(item{message: ddp.Refuse(ddp.BadRequest, frame), size: len(frame)})
+		if l.version == "pre1" {
+			s.queue(l, item{message: ddp.Refuse(ddp.BadRequest, frame), size: size})
 		}
 	case ddp.Disconnect:
+		s.cancel(errLeft)
 		return errLeft
 	case ddp.Method:
-		s.receiveMethod(m, len(frame))
+		s.receiveMethod(l, m, size)
 	case ddp.Sub:
 		if m.ID == "" {
-			s.queue(item{message: ddp.Refuse(ddp.MalformedSub, frame), size: len(frame)})
-			return nil
+			s.queue(l, item{message: ddp.Refuse(ddp.MalformedSub, frame), size: size})
+			break
 		}
-		s.queue(item{message: m, size: len(frame)})
+		s.queue(l, item{message: m, size: size})
 	case ddp.Unsub:
-		s.queue(item{message: m, size: len(frame)})
+		s.queue(l, item{message: m, size: size})
 	default:
-		s.queue(item{message: ddp.Refuse(ddp.BadRequest, frame), size: len(frame)})
+		s.queue(l, item{message: ddp.Refuse(ddp.BadRequest, frame), size: size})
 	}
 	return nil
 }
 
 // complain answers a frame that is no proper message. What is a message of the
 // session, though a malformed one, is answered in its turn.
-func (s *Session) complain(err error, frame []byte, connected bool) {
+func (s *Session) complain(l *link, err error, frame []byte) {
 	var bad *ddp.MalformedError
 	if !errors.As(err, &bad) {
 		s.send(ddp.ErrorMessage{Reason: ddp.BadRequest})
@@ -128,29 +122,33 @@ func (s *Session) complain(err error, frame []byte, connected bool) {
 	switch {
 	case bad.Type == "":
 		s.send(bad.Answer())
-	case !connected:
-		s.send(ddp.Refuse(ddp.ConnectFirst, frame))
 	case bad.Type == "method" && bad.ID != "" && bad.Reason == ddp.ParseError:
 		// Better than an error that names no call and leaves it unanswered.
 		s.refuseCall(bad.ID, ddp.NumericError(400, ddp.ParseError))
 	case bad.Type == "sub" && bad.ID != "" && bad.Reason == ddp.ParseError:
 		err := ddp.NumericError(400, ddp.ParseError).ForClient()
-		s.queue(item{message: ddp.Nosub{ID: bad.ID, Err: err}, size: len(frame)})
+		s.queue(l, item{message: ddp.Nosub{ID: bad.ID, Err: err}, size: len(frame)})
 	case bad.Type == "unsub":
-		s.queue(item{message: ddp.Unsub{}, size: len(frame)}) // answered like any other
+		s.queue(l, item{message: ddp.Unsub{}, size: len(frame)}) // answered like any other
 	default:
-		s.queue(item{message: bad.Answer(), size: len(frame)})
+		s.queue(l, item{message: bad.Answer(), size: len(frame)})
 	}
 }
 
 // receiveMethod queues a call, unless it is one that was made before, or one too
 // many.
-func (s *Session) receiveMethod(m ddp.Method, size int) {
+func (s *Session) receiveMethod(l *link, m ddp.Method, size int) {
 	s.mu.Lock()
 	sum := callSum(m)
 	if old := s.memory.find(m.ID, sum); old != nil {
-		// While the first is waiting or running its answer is still to come.
-		if old.answered {
+		before := old.socket != l.number
+		old.socket = l.number
+		switch {
+		case !old.answered: // it waits or runs, and its answer is still to come
+		case before && old.at >= l.start:
+			// The answer is among what the client is sent again: when it asked it did
+			// not know. Clients need not bear a second result.
+		default:
 			s.sendLocked(ddp.Updated{Methods: []string{m.ID}})
 			s.out.frame(old.again)
 		}
@@ -163,9 +161,9 @@ func (s *Session) receiveMethod(m ddp.Method, size int) {
 		return
 	}
 	s.calls++
-	past := s.memory.began(m.ID, sum)
+	past := s.memory.began(m.ID, sum, l.number)
 	s.mu.Unlock()
-	s.queue(item{message: m, past: past, size: size})
+	s.queue(l, item{message: m, past: past, size: size})
 }
 
 // refuseCall answers a call that is not made.
@@ -177,21 +175,22 @@ func (s *Session) refuseCall(id string, err *ddp.Error) {
 }
 
 // queue gives an item to whoever has the turn. The reader, and nobody else, waits
-// here while too much waits already.
-func (s *Session) queue(it item) {
+// here while too much waits already. If its link is lost meanwhile the item is queued
+// all the same: it has arrived.
+func (s *Session) queue(l *link, it item) {
 	s.mu.Lock()
 	for s.inbox.bytes > backlog && !s.ended && !s.leaving {
 		room := make(chan struct{})
 		s.inbox.room = room
 		s.mu.Unlock()
-		s.beat.Deaf(true)
+		l.beat.Deaf(true)
 		select {
 		case <-room:
-		case <-s.ctx.Done():
+		case <-l.ctx.Done():
 		}
-		s.beat.Deaf(false)
+		l.beat.Deaf(false)
 		s.mu.Lock()
-		if s.ctx.Err() != nil {
+		if l.ctx.Err() != nil {
 			break
 		}
 	}

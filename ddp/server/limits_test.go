@@ -24,7 +24,7 @@ var sleepy = client.PipeOptions{Queue: 1}
 func TestSlowClient(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var log journal
-		srv := &server.Server{Logger: log.logger(), Heartbeat: -1, MaxQueue: 1 << 20}
+		srv := &server.Server{Grace: -1, Logger: log.logger(), Heartbeat: -1, MaxQueue: 1 << 20}
 		k := keep(srv, "p")
 		c := dialAsleep(t, srv, sleepy)
 		c.send(`{"msg":"connect","version":"1","support":["1"]}`, sub("s", "p"))

@@ -30,6 +30,8 @@ type past struct {
 	id       string
 	sum      uint64 // of what was called
 	answered bool
+	at       int64  // position of the result in the outbox
+	socket   int    // link.number of the one on which it was asked for last
 	result   []byte // the frame; nil: it was too large, or is too long ago
 }
 
@@ -43,18 +45,18 @@ func (m *memory) find(id string, sum uint64) *past {
 }
 
 // began notes a call that is to be made.
-func (m *memory) began(id string, sum uint64) *past {
+func (m *memory) began(id string, sum uint64, socket int) *past {
 	if m.calls == nil {
 		m.calls = make(map[string]*past)
 	}
-	p := &past{id: id, sum: sum}
+	p := &past{id: id, sum: sum, socket: socket}
 	m.calls[id] = p
 	return p
 }
 
-// answered notes the result of a call. It keeps a copy of it.
-func (m *memory) answered(p *past, result []byte) {
-	p.answered = true
+// answered notes the result of a call, and its position. It keeps a copy of it.
+func (m *memory) answered(p *past, result []byte, at int64) {
+	p.answered, p.at = true, at
 	if len(result) <= memoryResult {
 		p.result = append([]byte(nil), result...)
 		m.bytes += len(result)

@@ -101,7 +101,7 @@ func TestHandlerGone(t *testing.T) {
 func TestPanic(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var log journal
-		srv := &server.Server{Logger: log.logger()}
+		srv := &server.Server{Logger: log.logger(), Grace: -1}
 		srv.Method("boom", func(context.Context, *server.Call) (any, error) { panic("fire in the method") })
 		srv.Method("late", func(_ context.Context, c *server.Call) (any, error) {
 			c.Wait(func(context.Context) error { panic("fire in the wait") })
@@ -129,7 +129,7 @@ func TestPanic(t *testing.T) {
 func TestErrors(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var log journal
-		srv := &server.Server{Logger: log.logger()}
+		srv := &server.Server{Logger: log.logger(), Grace: -1}
 		srv.Method("wrapped", func(context.Context, *server.Call) (any, error) {
 			return nil, fmt.Errorf("the secret way: %w", &ddp.Error{Code: "no-way", Reason: "Not here"})
 		})
@@ -279,7 +279,7 @@ func TestNestedCall(t *testing.T) {
 func TestCallAfterDisconnect(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var log journal
-		srv := &server.Server{Logger: log.logger()}
+		srv := &server.Server{Logger: log.logger(), Grace: -1}
 		srv.Method("wait", func(ctx context.Context, c *server.Call) (any, error) {
 			c.Wait(func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })
 			<-ctx.Done()

@@ -173,9 +173,10 @@ func (j *journal) String() string {
 
 func (j *journal) logger() *slog.Logger { return slog.New(slog.NewTextHandler(j, nil)) }
 
-// quiet is a server that logs nowhere and does not ping.
+// quiet is a server that logs nowhere, does not ping, and whose sessions end with
+// their connections.
 func quiet() *server.Server {
-	return &server.Server{Logger: slog.New(slog.DiscardHandler), Heartbeat: -1}
+	return &server.Server{Logger: slog.New(slog.DiscardHandler), Heartbeat: -1, Grace: -1}
 }
 
 // notes is a list of things that happened, in order.

@@ -94,7 +94,7 @@ func TestMistakes(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				var log journal
-				srv := &server.Server{Logger: log.logger()}
+				srv := &server.Server{Logger: log.logger(), Grace: -1}
 				k := keep(srv, "p")
 				c := dial(t, srv).connect()
 				c.send(sub("other", "p"), sub("s", "p"))
@@ -227,7 +227,7 @@ func TestUniversal(t *testing.T) {
 func TestNamedTwice(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var log journal
-		srv := &server.Server{Logger: log.logger()}
+		srv := &server.Server{Logger: log.logger(), Grace: -1}
 		for i := range 2 {
 			srv.Publish("p", func(_ context.Context, p *server.Publication) error {
 				if i > 0 {

@@ -234,14 +234,14 @@ func (p *Publication) told() {
 	}
 }
 
-// awaitRoom waits until the client has taken most of what is queued. A client that
-// takes nothing for Server.Timeout is cut off.
+// awaitRoom waits until the client has taken most of what is queued; if it is away,
+// until it comes back. A client that takes nothing for Server.Timeout is cut off.
 func (s *Session) awaitRoom(ctx context.Context) error {
 	timer := time.NewTimer(s.server.timeout())
 	defer timer.Stop()
 	for ctx.Err() == nil {
 		s.mu.Lock()
-		room, taken := s.out.await(), s.out.taken.Load()
+		room, taken, absence := s.out.await(), s.out.taken.Load(), s.absence
 		s.mu.Unlock()
 		if room == nil {
 			return nil
@@ -252,9 +252,11 @@ func (s *Session) awaitRoom(ctx context.Context) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-timer.C:
-			if s.out.taken.Load() == taken {
-				s.cancel(ErrSlow)
-				return ErrSlow
+			s.mu.Lock()
+			stuck := s.link != nil && s.absence == absence && s.out.taken.Load() == taken
+			s.mu.Unlock()
+			if stuck {
+				s.lag()
 			}
 		}
 	}

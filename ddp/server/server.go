@@ -6,6 +6,7 @@ import (
 	"errors"
 	"iter"
 	"log/slog"
+	"maps"
 	"net/http"
 	"slices"
 	"sync"
@@ -34,12 +35,24 @@ type Server struct {
 	// Handshake is how long a socket may stay open without a session. 0 means 45s.
 	Handshake time.Duration
 
+	// Grace is how long a session outlives the loss of its connection: a client that
+	// comes back in time, and knows how much it received, takes it up where it was
+	// (Meteor's clients do so since 3.5). Also, how long what was sent is kept for
+	// that. 0 means 60s; negative: a session ends with its connection.
+	Grace time.Duration
+	// MaxTail is how many bytes of what was sent are kept for a client that comes
+	// back, since nobody tells which of them arrived, and MaxTailMessages how many
+	// messages; as much again may come to wait for it while it is away. More, and it
+	// has to begin anew. 0 means 4 MiB, and 20,000.
+	MaxTail         int
+	MaxTailMessages int
+
 	// MaxMessage is the longest message that a client may send, in bytes. A longer
 	// one ends the session with close code 1009. 0 means 1 MiB.
 	MaxMessage int64
 	// MaxQueue is how many bytes may wait for a client that does not read them, at
-	// most; one byte more and the session ends, with a line in the log. 0 means
-	// 32 MiB.
+	// most; one byte more and its connection ends, with a line in the log. (It may
+	// take up its session again: see Grace.) 0 means 32 MiB.
 	MaxQueue int
 	// MaxSubs is how many subscriptions a client may have. One more is refused
 	// with the error too-many-subscriptions. 0 means 1,000.
@@ -69,7 +82,8 @@ type Server struct {
 	methods   map[string]MethodFunc
 	pubs      map[string]PublishFunc
 	universal []PublishFunc
-	sessions  map[*Session]struct{}
+	sessions  map[string]*Session // by ID
+	links     map[*link]struct{}
 	closed    bool
 }
 
@@ -95,7 +109,7 @@ func (s *Server) Publish(name string, fn func(ctx context.Context, p *Publicatio
 	defer s.mu.Unlock()
 	if name == "" {
 		s.universal = append(s.universal, fn)
-		for session := range s.sessions {
+		for _, session := range s.sessions {
 			if session.live {
 				session.startUniversal(fn)
 			}
@@ -133,9 +147,8 @@ func (s *Server) Method(name string, fn func(ctx context.Context, c *Call) (any,
 	s.methods[name] = fn
 }
 
-// ServeHTTP takes a WebSocket connection, and returns when its session has ended
-// and every handler of it has returned. Meteor's clients look for it at the path
-// /websocket.
+// ServeHTTP takes a WebSocket connection, and returns when it has ended; see
+// [Server.Serve]. Meteor's clients look for it at the path /websocket.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	closed := s.closed
@@ -168,18 +181,21 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// Serve runs a session on a transport until it has ended and every handler of it
-// has returned, and closes the transport. It returns nil if the client left or was let go in order, and otherwise why the
-// session ended. ctx ends the session too.
+// Serve serves the client at the other end of a transport until the transport ends,
+// and closes it. It returns nil if the client left, or was let go in order, and
+// otherwise why the connection ended. The session may outlive it (see Grace); if it
+// does not, Serve returns when every handler of it has returned. When ctx is done
+// the connection and the session end.
 func (s *Server) Serve(ctx context.Context, t Transport) error {
 	return s.serve(ctx, t, peer{})
 }
 
-// Sessions yields the sessions that are connected now, in no order.
+// Sessions yields the sessions that live now, in no order; also those whose client
+// is away (see [Session.Away]).
 func (s *Server) Sessions() iter.Seq[*Session] {
 	s.mu.Lock()
 	all := make([]*Session, 0, len(s.sessions))
-	for session := range s.sessions {
+	for _, session := range s.sessions {
 		if session.live {
 			all = append(all, session)
 		}
@@ -195,19 +211,24 @@ func (s *Server) Sessions() iter.Seq[*Session] {
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
 	s.closed = true
-	all := make([]*Session, 0, len(s.sessions))
-	for session := range s.sessions {
-		all = append(all, session)
+	all := slices.Collect(maps.Values(s.sessions))
+	ends := make([]<-chan struct{}, 0, len(s.sessions)+len(s.links))
+	for l := range s.links {
+		ends = append(ends, l.done)
+		if !l.connected.Load() {
+			l.cancel(ErrShutdown)
+		}
 	}
 	s.mu.Unlock()
 	for _, session := range all {
-		session.leave(wire.CodeAway, "server is shutting down", ErrShutdown)
+		ends = append(ends, session.done)
+		session.leave(wire.CodeAway, shutdownText, ErrShutdown)
 	}
-	for i, session := range all {
+	for _, end := range ends {
 		select {
-		case <-session.done:
+		case <-end:
 		case <-ctx.Done():
-			for _, session := range all[i:] {
+			for _, session := range all {
 				session.cancel(ErrShutdown)
 			}
 			return context.Cause(ctx)
@@ -216,29 +237,63 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return nil
 }
 
-// serve opens a session, runs it and forgets it.
+const shutdownText = "server is shutting down"
+
+// serve runs a link.
 func (s *Server) serve(ctx context.Context, t Transport, from peer) error {
-	session := newSession(ctx, s, t, from)
+	l := newLink(ctx, s, t, from)
 	s.mu.Lock()
 	closed := s.closed
 	if !closed {
-		if s.sessions == nil {
-			s.sessions = make(map[*Session]struct{})
+		if s.links == nil {
+			s.links = make(map[*link]struct{})
 		}
-		s.sessions[session] = struct{}{}
+		s.links[l] = struct{}{}
 	}
 	s.mu.Unlock()
 	if closed {
-		session.cancel(ErrShutdown)
-		t.Close(wire.CodeAway, "server is shutting down")
+		l.cancel(ErrShutdown)
+		l.hangUp()
 		return ErrShutdown
 	}
-	err := session.run()
+	err := l.run()
 	s.mu.Lock()
-	delete(s.sessions, session)
+	delete(s.links, l)
 	s.mu.Unlock()
-	close(session.done)
 	return err
+}
+
+// enter takes in a session, unless the server is being shut down.
+func (s *Server) enter(session *Session) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return ErrShutdown
+	}
+	if s.sessions == nil {
+		s.sessions = make(map[string]*Session)
+	}
+	s.sessions[session.id] = session
+	return nil
+}
+
+// opened begins the universal publications of a session that is connected.
+func (s *Server) opened(session *Session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	session.live = true
+	for _, fn := range s.universal {
+		session.startUniversal(fn)
+	}
+}
+
+// forget takes out a session that has ended.
+func (s *Server) forget(session *Session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.sessions[session.id] == session {
+		delete(s.sessions, session.id)
+	}
 }
 
 func (s *Server) method(name string) MethodFunc {
@@ -259,6 +314,15 @@ func (s *Server) logger() *slog.Logger { return cmp.Or(s.Logger, slog.Default())
 func (s *Server) heartbeat() time.Duration { return cmp.Or(s.Heartbeat, 15*time.Second) }
 func (s *Server) timeout() time.Duration   { return cmp.Or(s.Timeout, 15*time.Second) }
 func (s *Server) handshake() time.Duration { return cmp.Or(s.Handshake, 45*time.Second) }
+
+// A minute lets a phone change from one network to another, or a server in front of
+// this one start again; what a session costs meanwhile is bounded by the next two.
+func (s *Server) grace() time.Duration { return cmp.Or(s.Grace, time.Minute) }
+
+// 4 MiB is what the buffers on the way can hold, and more: what they held is lost
+// with the connection.
+func (s *Server) maxTail() int         { return cmp.Or(s.MaxTail, 4<<20) }
+func (s *Server) maxTailMessages() int { return cmp.Or(s.MaxTailMessages, 20_000) }
 
 // A megabyte holds the largest call that a person makes, and bounds what a
 // thousand strangers can make the server hold to a gigabyte.

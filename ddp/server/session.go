@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/replicad/replicad/ddp"
@@ -26,35 +25,47 @@ var (
 	// did not propose the one that they would.
 	ErrVersion = errors.New("server: no common protocol version")
 
-	errLeft   = errors.New("server: client left")    // in order
-	errLetGo  = errors.New("server: session closed") // by Session.Close
-	errClosed = errors.New("server: session ended")
+	// ErrLost: the connection was lost, and the client did not come back within
+	// Server.Grace.
+	ErrLost = errors.New("server: client did not come back in time")
+
+	errLeft     = errors.New("server: client left")    // in order
+	errLetGo    = errors.New("server: session closed") // by Session.Close
+	errTaken    = errors.New("server: client goes on at another socket")
+	errReplaced = errors.New("server: client began a new session")
+	errClosed   = errors.New("server: session ended")
 )
 
-// Session is one client's connection, from connect to the loss of its socket.
+// Session is one client's session, from connect until it leaves or is let go, or
+// does not come back after its connection was lost (see Server.Grace). Meanwhile it
+// may go through any number of sockets, one at a time (see link).
 //
-// Three kinds of goroutines serve it: the reader, in Server.Serve, answers what
-// can be answered at once and queues the rest; the writer empties the outbox; and
-// whoever holds the turn (see turn) handles the queued messages. What they share
-// is under one lock that is held for a step of the merge box or the copying of a
-// message, and never while anything waits or a handler runs.
+// Three kinds of goroutines serve it: the reader of its link, in Server.Serve, answers
+// what can be answered at once and queues the rest; the link's writer empties the
+// outbox; and whoever holds the turn (see turn) handles the queued messages. What
+// they share is under one lock that is held for a step of the merge box or the
+// copying of a message, and never while anything waits or a handler runs. A session
+// whose client is away, and that has no handler running, has no goroutine.
 type Session struct {
-	server    *Server
-	transport Transport
-	peer      peer
-	log       *slog.Logger
-	ctx       context.Context // of the session; a child of Serve's
-	cancel    context.CancelCauseFunc
-	done      chan struct{} // closed when the session has ended
-	beat      *wire.Heartbeat
-	wg        sync.WaitGroup // writer, holders of a turn, publications
-
-	id      atomic.Pointer[string] // nil until connected
-	version string                 // of the reader alone
-	decoder ddp.Decoder            // likewise
-	live    bool                   // connected, and universal publications begun; belongs to server.mu
+	server *Server
+	id     string
+	secret string // id and more: what the client quotes
+	entry  string // the user that Server.Authorize named
+	began  time.Time
+	log    *slog.Logger
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	done   chan struct{}  // closed when the session has ended
+	wg     sync.WaitGroup // holders of a turn, publications
+	live   bool           // universal publications begun; belongs to server.mu
 
 	mu       sync.Mutex // guards the rest; a leaf, but for the contexts' own locks
+	link     *link      // nil while the client is away
+	last     *link      // the latest that was not nil
+	claim    *link      // the latest that asked to take over, and has not yet
+	links    int        // how many it had
+	absence  int        // how often the client went away
+	waiting  *time.Timer
 	view     *view
 	delta    delta // scratch
 	out      outbox
@@ -76,39 +87,69 @@ type Session struct {
 	graceful *time.Timer
 }
 
-func newSession(ctx context.Context, srv *Server, t Transport, from peer) *Session {
+// newSession makes a session for a client, and gives it the link.
+func newSession(l *link) *Session {
+	srv := l.server
+	id := ddp.NewID()
 	s := &Session{
-		server:    srv,
-		transport: t,
-		peer:      from,
-		log:       srv.logger(),
-		done:      make(chan struct{}),
-		view:      newView(),
-		user:      from.user,
-		subs:      make(map[string]*Publication),
-		all:       make(map[*Publication]struct{}),
-		code:      wire.CodeNormal,
+		server: srv,
+		id:     id,
+		secret: id + ddp.NewID() + ddp.NewID()[:9],
+		entry:  l.peer.user,
+		began:  time.Now(),
+		log:    srv.logger().With("session", id),
+		done:   make(chan struct{}),
+		view:   newView(),
+		user:   l.peer.user,
+		subs:   make(map[string]*Publication),
+		all:    make(map[*Publication]struct{}),
+		code:   wire.CodeNormal,
 	}
-	s.out.init(srv.maxQueue())
-	s.ctx, s.cancel = context.WithCancelCause(ctx)
+	tail := srv.maxTail()
+	if srv.grace() <= 0 {
+		tail = 0
+	}
+	s.out.init(srv.maxQueue(), tail, srv.maxTailMessages(), srv.grace())
+	// It outlives the request that it came with.
+	s.ctx, s.cancel = context.WithCancelCause(context.WithoutCancel(l.parent))
+	context.AfterFunc(s.ctx, s.end)
+	s.attachLocked(l)
 	return s
 }
 
-// ID returns the session's id, 17 characters; "" before it is connected.
-func (s *Session) ID() string {
-	if id := s.id.Load(); id != nil {
-		return *id
-	}
-	return ""
+// secretLen is how long the id is that a client quotes: the 17 characters of ID, and
+// 26 more, of 150 bits, that nobody but the client is told.
+const secretLen = 43
+
+// ID returns the session's id, 17 characters. The client knows a longer one that
+// begins with it, by which it can take the session up again, so this one may be
+// logged.
+func (s *Session) ID() string { return s.id }
+
+// Addr returns the address from which the client connected last, and "" where it is
+// not known: on a bare transport, or behind proxies that were got past (see
+// Server.TrustedProxies).
+func (s *Session) Addr() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.last.peer.addr
 }
 
-// Addr returns the client's address, and "" where it is not known: on a bare
-// transport, or behind proxies that were got past (see Server.TrustedProxies).
-func (s *Session) Addr() string { return s.peer.addr }
+// Header returns the header of the client's last handshake, nil on a bare transport.
+// It must not be changed.
+func (s *Session) Header() http.Header {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.last.peer.header
+}
 
-// Header returns the header of the client's handshake, nil on a bare transport. It
-// must not be changed.
-func (s *Session) Header() http.Header { return s.peer.header }
+// Away reports whether the client's connection was lost, and the session waits for
+// it to come back.
+func (s *Session) Away() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.link == nil
+}
 
 // User returns the user that the session belongs to now, "" for nobody.
 func (s *Session) User() string {
@@ -117,12 +158,14 @@ func (s *Session) User() string {
 	return s.user
 }
 
-// Context is done when the session ends; context.Cause tells why.
+// Context is done when the session ends; context.Cause tells why. It goes on while
+// the client is away.
 func (s *Session) Context() context.Context { return s.ctx }
 
 // Close ends the session in order: calls that are running finish and are answered,
-// what is queued is sent, and then the connection is closed. It does not wait, so
-// a method may close its own session.
+// what is queued is sent, and then the connection is closed. The client cannot take
+// the session up again, also if it is away now. Close does not wait, so a method may
+// close its own session.
 func (s *Session) Close() { s.leave(wire.CodeNormal, "", errLetGo) }
 
 // OnClose has fn called when the session has ended; at once, if it has already.
@@ -137,85 +180,6 @@ func (s *Session) OnClose(fn func()) {
 	s.hook(fn)
 }
 
-// run is the life of a session.
-func (s *Session) run() error {
-	idle := time.AfterFunc(s.server.handshake(), func() {
-		if s.ID() == "" {
-			s.cancel(ErrNoConnect)
-		}
-	})
-	defer idle.Stop()
-	// Whatever ends the session ends the transport, and so the reader. To say
-	// farewell to a client that does not read would only take time.
-	unwatch := context.AfterFunc(s.ctx, func() {
-		code := wire.CodeNormal
-		if context.Cause(s.ctx) == ErrSlow {
-			code = wire.CodeDrop
-		}
-		s.transport.Close(code, "")
-	})
-	s.wg.Go(s.write)
-	s.wg.Go(s.depart)
-
-	err := s.read()
-	unwatch()
-	return s.end(err)
-}
-
-// read takes frames until the transport ends.
-func (s *Session) read() error {
-	for {
-		frame, err := s.transport.Read()
-		if err != nil {
-			return err
-		}
-		if s.beat != nil {
-			s.beat.Heard()
-		}
-		if err := s.receive(frame); err != nil {
-			return err
-		}
-	}
-}
-
-// connect answers the first message, and begins the session proper.
-func (s *Session) connect(m ddp.Connect) {
-	s.mu.Lock()
-	leaving := s.leaving
-	s.mu.Unlock()
-	if leaving {
-		return
-	}
-	pick, agreed := ddp.Negotiate(m.Support, m.Version)
-	if !agreed {
-		s.send(ddp.Failed{Version: pick})
-		s.leave(wire.CodeNormal, "", ErrVersion)
-		return
-	}
-	s.version = pick
-	id := ddp.NewID()
-	s.log = s.log.With("session", id)
-	interval := s.server.heartbeat()
-	if pick == "pre1" {
-		interval = -1 // it has no pings
-	}
-	s.beat = wire.NewHeartbeat(interval, s.server.timeout(), s.ping, func() { s.cancel(ErrSilent) })
-	s.id.Store(&id)
-	if s.server.OnConnect != nil {
-		s.hook(func() { s.server.OnConnect(s) })
-	}
-	s.send(ddp.Connected{Session: id})
-
-	s.server.mu.Lock()
-	s.live = true
-	for _, fn := range s.server.universal {
-		s.startUniversal(fn)
-	}
-	s.server.mu.Unlock()
-}
-
-func (s *Session) ping() { s.urgent(ddp.Ping{}) }
-
 // send puts a message in the outbox.
 func (s *Session) send(m ddp.Message) {
 	s.mu.Lock()
@@ -223,27 +187,18 @@ func (s *Session) send(m ddp.Message) {
 	s.sent()
 }
 
-// sent unlocks the session after something was put in the outbox, and ends it if
-// the client leaves too much unread.
+// sent unlocks the session after something was put in the outbox, and lets go of a
+// client that leaves too much unread.
 func (s *Session) sent() {
-	slow := s.out.over(s.server.maxQueue())
+	slow := s.link != nil && s.out.over(s.server.maxQueue()) || s.link == nil && s.out.strayed()
 	s.mu.Unlock()
 	if slow {
-		s.cancel(ErrSlow)
+		s.lag()
 	}
 }
 
 func (s *Session) sendLocked(m ddp.Message) {
 	s.out.frame(func(b []byte) []byte { return ddp.Append(b, m) })
-}
-
-// urgent sends a message ahead of what is queued. That it fails shows that the
-// client is gone also while the reader waits and cannot see it.
-func (s *Session) urgent(m ddp.Message) {
-	err := s.transport.Write(s.ctx, ddp.Append(nil, m), true)
-	if err != nil && !errors.Is(err, wire.ErrClosed) {
-		s.cancel(err)
-	}
 }
 
 // tell puts in the outbox what a step means for the client, unless all that is
@@ -273,72 +228,59 @@ func (s *Session) sealLocked() {
 		return
 	}
 	s.out.seal()
-	// A client that takes nothing must not keep the session alive by that.
-	s.graceful = time.AfterFunc(s.server.timeout(), func() { s.cancel(ErrSlow) })
-}
-
-// depart is the goroutine that closes the transport of a session that leaves.
-func (s *Session) depart() {
-	select {
-	case <-s.out.done:
-	case <-s.ctx.Done():
+	if s.link == nil {
+		s.cancel(s.reason) // nobody is there to read the rest
 		return
 	}
-	s.mu.Lock()
-	code, text, sealed := s.code, s.text, s.out.sealed
-	s.mu.Unlock()
-	if sealed {
-		s.transport.Close(code, text) // the reader notices
-	}
+	// A client that takes nothing must not keep the session alive by that.
+	s.graceful = time.AfterFunc(s.server.timeout(), s.lag)
 }
 
-// end cleans up after the reader, and returns what Serve does.
-func (s *Session) end(err error) error {
+// end cleans up when the session's context is done. Nothing runs any more when it
+// closes done.
+func (s *Session) end() {
 	s.mu.Lock()
-	if s.leaving && s.out.sealed && s.ctx.Err() == nil {
-		err = s.reason
-	}
 	s.ended = true
 	s.inbox.drop()
+	l := s.link
+	s.link = nil
+	for _, t := range []*time.Timer{s.waiting, s.graceful} {
+		if t != nil {
+			t.Stop()
+		}
+	}
 	s.mu.Unlock()
-	s.cancel(err) // the first reason given stands
-	err = context.Cause(s.ctx)
-	if s.beat != nil {
-		s.beat.Stop()
+	if l != nil {
+		l.cancel(context.Cause(s.ctx))
 	}
 	for _, p := range s.publications() {
 		p.abandon()
 	}
-	s.transport.Close(wire.CodeNormal, "")
 	s.wg.Wait()
+	s.server.forget(s)
 
 	s.mu.Lock()
 	hooks := s.onClose
 	s.onClose = nil
-	if s.graceful != nil {
-		s.graceful.Stop()
-	}
 	s.mu.Unlock()
 	for _, fn := range hooks {
 		s.hook(fn)
 	}
-	return s.explain(err)
+	close(s.done)
 }
 
-// explain logs the end of the session, and makes nil of one that is in order.
-func (s *Session) explain(err error) error {
+// explain logs the end of a session or of a connection, and makes nil of one that is
+// in order.
+func explain(log *slog.Logger, addr string, err error) error {
 	var closed *wire.CloseError
 	switch {
-	case errors.Is(err, errLeft), errors.Is(err, errLetGo):
+	case errors.Is(err, errLeft), errors.Is(err, errLetGo), errors.Is(err, errTaken), errors.Is(err, errReplaced):
 		err = nil
 	case errors.As(err, &closed) && (closed.Code == wire.CodeNormal || closed.Code == wire.CodeAway || closed.Code == wire.CodeNoCode):
 		err = nil
 	}
-	switch {
-	case errors.Is(err, ErrSlow):
-		s.log.Warn(ErrSlow.Error()+"; session ended", "remote", s.peer.addr, "limit", s.server.maxQueue())
-	case err != nil:
-		s.log.Debug("server: session ended", "remote", s.peer.addr, "err", err)
+	if err != nil && !errors.Is(err, ErrSlow) { // which was logged when it was found
+		log.Debug("server: connection ended", "remote", addr, "err", err)
 	}
 	return err
 }

@@ -54,7 +54,7 @@ func (s *Session) work() {
 		if !ok {
 			return
 		}
-		t := &turn{next: s.resume}
+		t := &turn{next: s.goOn}
 		returned := false
 		func() {
 			// Also when a handler ends its goroutine, the turn goes on.
@@ -72,8 +72,8 @@ func (s *Session) work() {
 	}
 }
 
-// resume starts somebody on the next message.
-func (s *Session) resume() { s.wg.Go(s.work) }
+// goOn starts somebody on the next message.
+func (s *Session) goOn() { s.wg.Go(s.work) }
 
 // handle handles one message.
 func (s *Session) handle(it item, t *turn) {

@@ -1,0 +1,263 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/replicad/replicad/ddp"
+	"github.com/replicad/replicad/ddp/internal/wire"
+)
+
+// link is one socket: first a stranger's, then that of a session, until it is lost
+// or another takes its place. Its reader is the goroutine of Server.Serve; its
+// writer begins with the session.
+type link struct {
+	server    *Server
+	transport Transport
+	peer      peer
+	parent    context.Context // of Serve
+	ctx       context.Context // a child of it
+	cancel    context.CancelCauseFunc
+	done      chan struct{} // closed when reader and writer have ended
+	wg        sync.WaitGroup
+	connected atomic.Bool
+
+	// Of the reader alone, and written before the writer begins.
+	decoder ddp.Decoder
+	version string
+	session *Session // nil until connected
+	beat    *wire.Heartbeat
+
+	sweep *time.Timer // of the writer alone, like the next
+	swept bool        // sweep is set
+
+	// Of Session.mu, once it belongs to a session.
+	hello  []byte // the connected message
+	number int    // of the session's links
+	start  int64  // the first frame of the outbox that is sent here
+}
+
+func newLink(ctx context.Context, srv *Server, t Transport, from peer) *link {
+	l := &link{server: srv, transport: t, peer: from, parent: ctx, done: make(chan struct{})}
+	l.ctx, l.cancel = context.WithCancelCause(ctx)
+	return l
+}
+
+// run is the life of a link. It returns when reader and writer have ended, with what
+// Serve returns.
+func (l *link) run() error {
+	idle := time.AfterFunc(l.server.handshake(), func() {
+		if !l.connected.Load() {
+			l.cancel(ErrNoConnect)
+		}
+	})
+	defer idle.Stop()
+	// Whatever ends the link ends the transport, and so the reader.
+	unwatch := context.AfterFunc(l.ctx, l.hangUp)
+	err := l.read()
+	unwatch()
+	l.cancel(err) // the first reason given stands
+	err = context.Cause(l.ctx)
+	if l.beat != nil {
+		l.beat.Stop()
+	}
+	l.hangUp()
+	l.wg.Wait()
+	close(l.done)
+	if l.session == nil {
+		return explain(l.server.logger(), l.peer.addr, err)
+	}
+	return l.session.lost(l, err)
+}
+
+// hangUp closes the transport of a link that has ended.
+func (l *link) hangUp() {
+	switch cause := context.Cause(l.ctx); {
+	case errors.Is(cause, ErrSlow), errors.Is(cause, errTaken):
+		// To say farewell to a client that does not read, or that is elsewhere by now,
+		// would only take time.
+		l.transport.Close(wire.CodeDrop, "")
+	case errors.Is(cause, ErrShutdown):
+		l.transport.Close(wire.CodeAway, shutdownText)
+	default:
+		l.transport.Close(wire.CodeNormal, "")
+	}
+}
+
+// read takes frames until the transport ends.
+func (l *link) read() error {
+	for {
+		frame, err := l.transport.Read()
+		if err != nil {
+			return err
+		}
+		if s := l.session; s != nil {
+			l.beat.Heard()
+			err = s.receive(l, frame)
+		} else {
+			err = l.receive(frame)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// receive handles a frame of a client that has not connected. The frame is lent. An
+// error ends the link.
+func (l *link) receive(frame []byte) error {
+	m, err := l.decoder.Decode(frame)
+	var bad *ddp.MalformedError
+	switch {
+	case errors.As(err, &bad):
+		if bad.Type != "" {
+			return l.say(ddp.Refuse(ddp.ConnectFirst, frame))
+		}
+		return l.say(bad.Answer())
+	case err != nil:
+		return l.say(ddp.ErrorMessage{Reason: ddp.BadRequest})
+	}
+	if u, ok := m.(ddp.Unknown); ok && u.Type == "" {
+		return l.say(ddp.Refuse(ddp.BadRequest, frame))
+	}
+	c, ok := m.(ddp.Connect)
+	if !ok {
+		return l.say(ddp.Refuse(ddp.ConnectFirst, frame))
+	}
+	pick, agreed := ddp.Negotiate(c.Support, c.Version)
+	if !agreed {
+		if err := l.say(ddp.Failed{Version: pick}); err != nil {
+			return err
+		}
+		return ErrVersion
+	}
+	l.version = pick
+	return l.connect(c)
+}
+
+// say sends a message to a client that is not connected. It waits for a client that
+// does not read, at most until the handshake is overdue.
+func (l *link) say(m ddp.Message) error {
+	return l.transport.Write(l.ctx, ddp.Append(nil, m), false)
+}
+
+// connect gives the link a session: the one that the client had, or a new one.
+func (l *link) connect(m ddp.Connect) error {
+	if s := l.server.known(m.Session); s != nil && s.resume(l, m.ReceivedCount) {
+		l.begin(s)
+		return nil
+	}
+	if l.ctx.Err() != nil {
+		return context.Cause(l.ctx)
+	}
+	s := newSession(l)
+	if err := l.server.enter(s); err != nil {
+		s.cancel(err)
+		return err
+	}
+	if l.server.OnConnect != nil {
+		s.hook(func() { l.server.OnConnect(s) })
+	}
+	l.begin(s)
+	l.server.opened(s)
+	return nil
+}
+
+// begin starts the writer and the heartbeat, on a link that the session has.
+func (l *link) begin(s *Session) {
+	l.connected.Store(true)
+	l.session = s
+	interval := l.server.heartbeat()
+	if l.version == "pre1" {
+		interval = -1 // it has no pings
+	}
+	l.beat = wire.NewHeartbeat(interval, l.server.timeout(), func() { l.urgent(ddp.Ping{}) }, func() { l.cancel(ErrSilent) })
+	l.wg.Go(l.write)
+}
+
+// urgent sends a message ahead of what is queued. That it fails shows that the
+// client is gone also while the reader waits and cannot see it.
+func (l *link) urgent(m ddp.Message) {
+	err := l.transport.Write(l.ctx, ddp.Append(nil, m), true)
+	if err != nil && !errors.Is(err, wire.ErrClosed) {
+		l.cancel(err)
+	}
+}
+
+// write is the goroutine that gives the session's frames to the transport, which may
+// make it wait. It ends with the link, or when the outbox is sealed and empty.
+func (l *link) write() {
+	s := l.session
+	l.sweep = time.NewTimer(time.Hour)
+	l.sweep.Stop()
+	defer l.sweep.Stop()
+	err := l.transport.Write(l.ctx, l.hello, false)
+	for err == nil {
+		s.mu.Lock()
+		b := s.out.unwritten()
+		sealed, expiry := s.out.sealed, s.out.expiry()
+		code, text := s.code, s.text
+		s.mu.Unlock()
+		switch {
+		case len(b.ends) > 0:
+			err = l.writeBatch(b)
+		case sealed:
+			l.transport.Close(code, text) // the reader notices
+			return
+		case !l.await(expiry):
+			return
+		}
+	}
+	l.cancel(err)
+}
+
+func (l *link) writeBatch(b batch) error {
+	s := l.session
+	var err error
+	n, start, told := 0, b.from, b.from
+	for _, end := range b.ends {
+		if err = l.transport.Write(l.ctx, b.bytes[start:end], false); err != nil {
+			break
+		}
+		n++
+		s.out.taken.Add(int64(end - start))
+		start = end
+		if end-told >= fillMark/8 {
+			told = end
+			s.mu.Lock()
+			s.out.rouse()
+			s.mu.Unlock()
+		}
+	}
+	now := time.Now()
+	s.mu.Lock()
+	s.out.written(n, now)
+	s.out.rouse()
+	s.mu.Unlock()
+	return err
+}
+
+// await waits until there is something to write, and meanwhile forgets what is too
+// old to be asked for again. It reports false when the link has ended.
+func (l *link) await(expiry time.Time) bool {
+	if !expiry.IsZero() && !l.swept {
+		l.swept = true
+		l.sweep.Reset(time.Until(expiry))
+	}
+	s := l.session
+	select {
+	case <-s.out.wake:
+		return true
+	case now := <-l.sweep.C:
+		l.swept = false
+		s.mu.Lock()
+		s.out.trim(now)
+		s.mu.Unlock()
+		return true
+	case <-l.ctx.Done():
+		return false
+	}
+}
