@@ -69,7 +69,9 @@ func (s State) String() string {
 // Reconnecting is a client that dials anew whenever its session is lost, for programs
 // that keep no documents of their own, or keep them by the Events. It asks to resume
 // the session; in any case it sends the unanswered calls again, under the same ids, and
-// then the subscriptions. So a call may run twice at servers that do not remember ids.
+// then the subscriptions. So a call may run twice at servers that do not remember ids; a
+// call of Reconnecting.Conn ends with its session instead. What is unanswered is kept in
+// memory only.
 //
 // After Reconnected the events begin anew: documents are added again, and those which
 // went meanwhile are not removed. (Package sync finds the difference.)
@@ -171,7 +173,8 @@ func (k *Reconnecting) now() Totals {
 	return t
 }
 
-// Reconnect dials now, if the next attempt is being waited for.
+// Reconnect dials now, if the next attempt is being waited for, or right after the one
+// under way, should it fail. While there is a session it does nothing.
 func (k *Reconnecting) Reconnect() {
 	select {
 	case k.kick <- struct{}{}:
@@ -217,8 +220,7 @@ func (k *Reconnecting) run() {
 	for {
 		kind, held, err := k.session()
 		if k.ctx.Err() != nil {
-			k.finish(ErrClosed)
-			return
+			break
 		}
 		s := State{Kind: kind, Err: err}
 		if errors.Is(err, ErrVersion) || errors.Is(err, ErrURL) {
@@ -240,10 +242,15 @@ func (k *Reconnecting) run() {
 		case <-k.ctx.Done():
 		}
 		again.Stop()
+		if k.ctx.Err() != nil {
+			break
+		}
 	}
+	k.finish(ErrClosed)
 }
 
-// session dials and stays until the end of the session.
+// session dials and stays until the end of the session. It tells how that went, and how
+// long the session held.
 func (k *Reconnecting) session() (kind StateKind, held time.Duration, err error) {
 	k.mu.Lock()
 	at, first := k.at, k.total.Connections == 0
@@ -256,10 +263,6 @@ func (k *Reconnecting) session() (kind StateKind, held time.Duration, err error)
 		return Unreachable, 0, err
 	}
 	start := time.Now()
-	select {
-	case <-k.kick: // asked for before it was there
-	default:
-	}
 	k.opts.Version = c.Version()
 	k.mu.Lock()
 	k.conn = c
@@ -284,6 +287,10 @@ func (k *Reconnecting) session() (kind StateKind, held time.Duration, err error)
 	}
 	<-c.dispatched
 	k.r.lost(c)
+	select {
+	case <-k.kick: // it was asked for while there was a session
+	default:
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.conn, k.at = nil, c.Position()
