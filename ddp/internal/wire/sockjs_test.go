@@ -473,3 +473,43 @@ func FuzzSockJSMessages(f *testing.F) {
 		})
 	})
 }
+
+// FuzzSockJSFrames gives a client any frame of a server.
+func FuzzSockJSFrames(f *testing.F) {
+	for _, s := range []string{"o", "h", `a["x"]`, `m"x"`, `c[1000,"x"]`, `c[1,2]`, "hello", "a", "c[]", `c["1"]`} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, frame []byte) {
+		var s SockJS
+		s.unpack(frame)
+		quiet := len(frame) == 0 || string(frame) == "o" || string(frame) == "h" || len(frame) > 1 && (frame[0] == 'a')
+		if n := len(s.in.ends); n == 0 && s.ended == nil && !quiet {
+			t.Fatalf("%q is lost", frame)
+		}
+		var closed *CloseError
+		if s.ended != nil && (!errors.As(s.ended, &closed) || frame[0] != 'c') {
+			t.Fatalf("%q ends with %v", frame, s.ended)
+		}
+	})
+}
+
+// BenchmarkSockJSRead is BenchmarkSocketRead with the framing of SockJS.
+func BenchmarkSockJSRead(b *testing.B) {
+	frame := bytes.Repeat([]byte(`{"msg":"added",12345`), 17)
+	srv := accept(b, UpgradeOptions{}, func(t Transport) {
+		for t.Write(context.Background(), frame, false) == nil {
+		}
+	})
+	s, err := DialSockJS(b.Context(), wsURL(srv, SockJSPath("/sockjs")), DialOptions{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.SetBytes(int64(len(frame)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := s.Read(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	s.Close(CodeNormal, "")
+}
