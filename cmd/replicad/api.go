@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/replicad/replicad/ddp"
 	"github.com/replicad/replicad/ddp/ejson"
@@ -66,8 +68,14 @@ func newAPI(src source) http.Handler {
 		result, err := serveCall(src, r)
 		answer(w, result, err)
 	})
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		refuse(w, http.StatusNotFound, "there is no %s %s", r.Method, r.URL.Path)
+	})
 	return localOnly(mux)
 }
+
+// bodyPatience bounds the wait for the body of a request.
+const bodyPatience = 10 * time.Second
 
 // localOnly refuses what a page in a browser could be made to send: requests
 // whose Host or Origin is not this machine, and bodies that need no preflight.
@@ -78,24 +86,47 @@ func localOnly(next http.Handler) http.Handler {
 			host = r.Host
 		}
 		if !isLoopback(host) {
-			http.Error(w, "this API answers to loopback names only, not to "+r.Host, http.StatusForbidden)
+			refuse(w, http.StatusForbidden, "this API answers to loopback names only, not to %s", r.Host)
 			return
 		}
 		if origin := r.Header.Get("Origin"); origin != "" {
 			if u, err := url.Parse(origin); err != nil || !isLoopback(u.Hostname()) {
-				http.Error(w, "this API is not for pages from "+origin, http.StatusForbidden)
+				refuse(w, http.StatusForbidden, "this API is not for pages from %s", origin)
 				return
 			}
 		}
 		if r.Method == http.MethodPost {
 			if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind != "application/json" {
-				http.Error(w, "wants Content-Type: application/json", http.StatusUnsupportedMediaType)
+				refuse(w, http.StatusUnsupportedMediaType, "wants Content-Type: application/json")
 				return
 			}
-			r.Body = http.MaxBytesReader(w, r.Body, maxRequest)
+			body, err := readBody(w, r)
+			if err != nil {
+				refuse(w, http.StatusBadRequest, "body: %v", err)
+				return
+			}
+			r.Body = io.NopCloser(bytes.NewReader(body))
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// readBody reads the body of a request, which must come soon; an answer may take as
+// long as it likes.
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	rc := http.NewResponseController(w)
+	if err := rc.SetReadDeadline(time.Now().Add(bodyPatience)); err != nil {
+		return nil, err
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequest))
+	return body, errors.Join(err, rc.SetReadDeadline(time.Time{}))
+}
+
+// refuse answers with an error that no source has seen.
+func refuse(w http.ResponseWriter, status int, format string, args ...any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write(append(errorDoc(fmt.Errorf(format, args...)).AppendJSON(nil), '\n'))
 }
 
 // stream answers with a line for each document that produce yields. Each line is
@@ -142,6 +173,9 @@ func stream(produce func(context.Context, request, func(ejson.Doc) error) error,
 func serveCall(src source, r *http.Request) (ejson.Doc, error) {
 	d, err := readDoc(r)
 	if err != nil {
+		return ejson.Doc{}, err
+	}
+	if err := onlyFields(d, "method", "params"); err != nil {
 		return ejson.Doc{}, err
 	}
 	method, params := d.Field("method"), d.Field("params")

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"strings"
 	"syscall"
 	"time"
 
@@ -22,12 +24,17 @@ type apiClient struct {
 
 var _ source = (*apiClient)(nil)
 
-func newAPIClient(addr string, timeout time.Duration) *apiClient {
+// newAPIClient takes HOST:PORT, or the address as the daemon tells it.
+func newAPIClient(addr string, timeout time.Duration) (*apiClient, error) {
+	host := strings.TrimSuffix(strings.TrimPrefix(addr, "http://"), "/")
+	if _, _, err := net.SplitHostPort(host); err != nil {
+		return nil, usagef("--addr %q: wants HOST:PORT, such as %s", addr, defaultAddr)
+	}
 	return &apiClient{
-		base:    "http://" + addr,
+		base:    "http://" + host,
 		timeout: timeout,
 		http:    http.Client{Transport: &http.Transport{}}, // never through a proxy
-	}
+	}, nil
 }
 
 func (c *apiClient) find(ctx context.Context, r request, yield func(ejson.Doc) error) error {

@@ -36,7 +36,7 @@ func (f *queryFlags) request(args []string) (request, error) {
 		args = append([]string{lineCollection}, args...)
 	}
 	if len(args) == 0 || len(args) > 2 {
-		return request{}, usagef("wants COLL and perhaps a SELECTOR, got %q", args)
+		return request{}, usagef("wants COLL and perhaps a SELECTOR, got %d arguments", len(args))
 	}
 	r := request{collection: args[0], sort: f.sort, fields: f.fields, skip: f.skip, limit: f.limit}
 	if f.skip < 0 || f.limit < 0 {
@@ -265,9 +265,12 @@ and how many changes they have seen and batches they have delivered.`,
 		Example: `  replicad observers`,
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			src := newAPIClient(addr, timeout)
+			src, err := newAPIClient(addr, timeout)
+			if err != nil {
+				return err
+			}
 			n := 0
-			err := src.observers(cmd.Context(), func(d ejson.Doc) error {
+			err = src.observers(cmd.Context(), func(d ejson.Doc) error {
 				n++
 				_, err := fmt.Fprintln(cmd.OutOrStdout(), d.Field("text").Str())
 				return err

@@ -131,13 +131,19 @@ func runDaemon(ctx context.Context, stderr io.Writer, url string, flags daemonFl
 }
 
 // subscribeAll subscribes to each publication. synced is closed when the server has
-// answered for all of them; what it refuses is told.
+// answered for all of them; what it refuses is told. It is nil where there is none.
 func subscribeAll(ctx context.Context, stderr io.Writer, r *replica.Replica, subs []subscription) (synced <-chan struct{}, err error) {
 	held := make([]*replica.Subscription, len(subs))
 	for i, sub := range subs {
 		if held[i], err = r.Subscribe(sub.name, params(sub.params)...); err != nil {
 			return nil, fmt.Errorf("--sub %s: %w", sub.name, err)
 		}
+	}
+	if len(subs) == 0 {
+		if n, _ := subscriptions(r.Store()); n == 0 {
+			fmt.Fprintln(stderr, "no --sub is given: nothing is subscribed to")
+		}
+		return nil, nil
 	}
 	done := make(chan struct{})
 	go func() { // ends with ctx, at the latest

@@ -52,7 +52,10 @@ func startChild(ctx context.Context, args ...string) (*child, error) {
 		c.kill()
 		return nil, fmt.Errorf("the replica's process told no address; it said: %s", c.said())
 	}
-	c.client = newAPIClient(c.addr, 10*time.Second)
+	if c.client, err = newAPIClient(c.addr, 10*time.Second); err != nil {
+		c.kill()
+		return nil, err
+	}
 	return c, nil
 }
 

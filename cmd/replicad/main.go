@@ -1,12 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -80,6 +82,7 @@ func newRoot() *cobra.Command {
 memory, kept in one file, queried and watched without the network.
 
 Begin with 'replicad demo'. It needs nothing else.`,
+		Version:       version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		// As in "fnd" for find.
@@ -96,6 +99,21 @@ Begin with 'replicad demo'. It needs nothing else.`,
 		newDemo(),
 	)
 	return root
+}
+
+// version tells what this was built from, as far as the build knows.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	v := info.Main.Version
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" && (v == "" || v == "(devel)") {
+			v = s.Value
+		}
+	}
+	return fmt.Sprintf("%s, %s", cmp.Or(v, "(devel)"), info.GoVersion)
 }
 
 // noArgs refuses any argument. On the root that is a command nobody knows.

@@ -113,7 +113,7 @@ func TestExitCodes(t *testing.T) {
 	}{
 		{"help", []string{"--help"}, exitOK, ""},
 		{"no command", []string{"fnd"}, exitUsage, `no command "fnd"; did you mean "find"?`},
-		{"no collection", []string{"find"}, exitUsage, "wants COLL and perhaps a SELECTOR"},
+		{"no collection", []string{"find"}, exitUsage, "wants COLL and perhaps a SELECTOR, got 0 arguments"},
 		{"unknown flag", []string{"find", "c", "--nosuch"}, exitUsage, "unknown flag: --nosuch"},
 		{"two sources", []string{"find", "c", "--db", "a", "--file", "b"}, exitUsage, "if any flags in the group"},
 		{"selector is no EJSON", []string{"find", "c", `{"a":`, "--file", file}, exitUsage, "selector: ejson: at byte 5"},

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"slices"
+	"strings"
+
 	"github.com/replicad/replicad/ddp/ejson"
 	"github.com/replicad/replicad/store"
 )
@@ -56,6 +59,9 @@ func selectorDoc(selector any) (ejson.Doc, error) {
 
 // requestOf reads a request that the local API was given.
 func requestOf(d ejson.Doc) (request, error) {
+	if err := onlyFields(d, "collection", "selector", "sort", "fields", "skip", "limit"); err != nil {
+		return request{}, err
+	}
 	r := request{collection: d.Field("collection").Str()}
 	if r.collection == "" {
 		return r, usagef("collection: wants a name, got none")
@@ -83,6 +89,17 @@ func requestOf(d ejson.Doc) (request, error) {
 	}
 	r.limit, err = countOf(d, "limit")
 	return r, err
+}
+
+// onlyFields refuses a document with fields that mean nothing: a slip in "selector"
+// would else be answered with every document.
+func onlyFields(d ejson.Doc, names ...string) error {
+	for name := range d.Fields() {
+		if !slices.Contains(names, name) {
+			return usagef("%q means nothing here; there are %s", name, strings.Join(names, ", "))
+		}
+	}
+	return nil
 }
 
 // stringList makes an array value of strings.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -75,7 +76,10 @@ func await(t *testing.T, addr string, good func(ejson.Doc) bool) ejson.Doc {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	c := newAPIClient(addr, time.Minute)
+	c, err := newAPIClient(addr, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
 	defer c.close()
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
@@ -118,6 +122,7 @@ func TestDaemon(t *testing.T) {
 		{"explain", []string{"find", "fruit", `{"price":{"$gt":2}}`, "--explain"}, exitOK, "returned  2 of 3 documents"},
 		{"find by id", []string{"find", "fruit", "b", "--fields", "price"}, exitOK, `{"_id":"b","price":1}` + "\n"},
 		{"count", []string{"count", "fruit", `{"price":{"$gt":2}}`}, exitOK, "2\n"},
+		{"the address as it was told", []string{"count", "fruit", "--addr", "http://" + d.addr + "/"}, exitOK, "3\n"},
 		{"nobody watches", []string{"observers"}, exitOK, "nothing is being watched"},
 		{"bad operator", []string{"find", "fruit", `{"a":{"$gtt":1}}`}, exitUsage, "$gtt"},
 		{"status", []string{"status"}, exitOK, "3 documents"},
@@ -125,12 +130,15 @@ func TestDaemon(t *testing.T) {
 		{"call", []string{"call", "/fruit/insert", `{"_id":"d","name":"date","price":2}`}, exitOK, `"d"`},
 		{"the call's effect", []string{"find", "fruit", "d", "--fields", "name"}, exitOK, `{"_id":"d","name":"date"}`},
 		{"call with an error", []string{"call", "/fruit/insert", `{"_id":"d"}`}, exitFailed, "409"},
+		{"call with a bad id", []string{"call", "/fruit/insert", `{"_id":[1]}`}, exitFailed, "[400]"},
+		{"call with a bad modifier", []string{"call", "/fruit/update", "{}", `{"$set":{"a.$":1}}`}, exitFailed, "[400]"},
+		{"an address that is none", []string{"status", "--addr", "nonsense"}, exitUsage, "wants HOST:PORT"},
 		{"unknown method", []string{"call", "nosuch"}, exitFailed, "404"},
 		{"call without the daemon", []string{"call", "/fruit/remove", `{"_id":"d"}`, "--url", "ws://" + srv.addr}, exitOK, "1\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			args := tt.args
-			if !strings.Contains(strings.Join(args, " "), "--url") {
+			if !slices.Contains(args, "--url") && !slices.Contains(args, "--addr") {
 				args = append(args, "--addr", d.addr)
 			}
 			got := replicad(t.Context(), "", args...)
@@ -176,11 +184,14 @@ func TestDaemonWatch(t *testing.T) {
 	await(t, d.addr, live)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	c := newAPIClient(d.addr, time.Minute)
+	c, err := newAPIClient(d.addr, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
 	defer c.close()
 	var list topList
 	r := request{collection: "fruit", sort: []string{"-price"}}
-	err := c.watch(ctx, r, func(ev ejson.Doc) error {
+	err = c.watch(ctx, r, func(ev ejson.Doc) error {
 		if err := list.take(ev); err != nil {
 			return err
 		}
@@ -219,6 +230,11 @@ func TestAPIGuards(t *testing.T) {
 			const body = `{"collection":"c","limit":"x"}`
 			r.Body, r.ContentLength = io.NopCloser(strings.NewReader(body)), int64(len(body))
 		}, http.StatusBadRequest},
+		{"a name that says nothing", func(r *http.Request) {
+			const body = `{"collection":"c","filter":{"a":1}}`
+			r.Body, r.ContentLength = io.NopCloser(strings.NewReader(body)), int64(len(body))
+		}, http.StatusBadRequest},
+		{"a method that is not", func(r *http.Request) { r.Method = http.MethodPut }, http.StatusNotFound},
 		{"no such path", func(r *http.Request) { r.URL.Path = "/nosuch" }, http.StatusNotFound},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -236,6 +252,15 @@ func TestAPIGuards(t *testing.T) {
 			if res.StatusCode != tt.want {
 				body, _ := io.ReadAll(res.Body)
 				t.Fatalf("%s: %s; wants %d", res.Status, body, tt.want)
+			}
+			if tt.want != http.StatusOK {
+				body, err := io.ReadAll(res.Body)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if d, err := ejson.Parse(body); err != nil || errorOf(d) == nil {
+					t.Fatalf("%q is no {error: …}", body)
+				}
 			}
 		})
 	}

@@ -65,7 +65,7 @@ func (f *sourceFlags) open(ctx context.Context, collection string) (source, erro
 	case f.file != "":
 		return openLines(ctx, f.file, collection, f.stdin())
 	default:
-		return newAPIClient(f.addr, f.timeout), nil
+		return newAPIClient(f.addr, f.timeout)
 	}
 }
 

@@ -75,15 +75,15 @@ func (s *storeServer) remove(name string) func(ejson.Array) (any, error) {
 	}
 }
 
-// writeError says to the client what was wrong with its write; what was wrong
-// here it need not know.
+// writeError says to the client what was wrong with its write. But for a store that
+// is closing, a write is refused for nothing else.
 func writeError(err error) error {
 	switch {
+	case errors.Is(err, store.ErrClosed):
+		return err
 	case errors.Is(err, store.ErrDuplicateID):
 		return ddp.NumericError(409, err.Error())
-	case isUsage(err):
-		return badRequest(err)
 	default:
-		return err
+		return badRequest(err)
 	}
 }

@@ -96,6 +96,9 @@ func (s *storeServer) published(name string, params ejson.Array) (store.Query[ej
 		return none, ddp.NumericError(400, "options: wants an object")
 	}
 	d := options.Doc()
+	if err := onlyFields(d, "sort", "skip", "limit", "fields", "projection"); err != nil {
+		return none, badRequest(err)
+	}
 	skip, err := countOf(d, "skip")
 	if err != nil {
 		return none, badRequest(err)
