@@ -19,8 +19,9 @@ type ReconnectOptions struct {
 	// before this one; nil means the function Backoff. A session that held for five
 	// seconds was none.
 	Backoff func(failures int) time.Duration
-	// OnConnect is called at the beginning of each session, before anything else is
-	// sent: to log in. Calls on c end with c. An error ends the session.
+	// OnConnect is called at the beginning of each session: to log in. Calls on c end
+	// with c. All other calls and subscriptions are sent when it has returned; an error
+	// ends the session.
 	OnConnect func(ctx context.Context, c *Conn) error
 	// OnState is told what becomes of the connection. It is called in turn with the
 	// Events, and like them must not wait for calls.

@@ -378,3 +378,40 @@ func TestDialWithoutCompression(t *testing.T) {
 		t.Errorf("offered %q", offers)
 	}
 }
+
+// TestDeflateIsOffered by both sides, unless it is not wanted; no subprotocol is.
+func TestDeflateIsOffered(t *testing.T) {
+	for _, c := range []struct {
+		client, server  int
+		offered, agreed bool
+	}{{0, 0, true, true}, {-1, 0, false, false}, {0, -1, true, false}} {
+		asked := make(chan http.Header, 2)
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			asked <- r.Header
+			s, err := Upgrade(w, r, UpgradeOptions{Limits: Limits{Deflate: c.server}})
+			if err == nil {
+				s.Close(CodeNormal, "")
+			}
+		}))
+		s := dialTest(t, "ws"+strings.TrimPrefix(srv.URL, "http"), DialOptions{
+			Limits: Limits{Deflate: c.client},
+		})
+		s.Close(CodeNormal, "")
+		h := <-asked
+		if got := strings.HasPrefix(h.Get("Sec-WebSocket-Extensions"), "permessage-deflate"); got != c.offered {
+			t.Errorf("%+v: offered %v", c, got)
+		}
+		if h.Get("Sec-WebSocket-Protocol") != "" {
+			t.Error("a subprotocol is asked for")
+		}
+		ws, resp, err := (&websocket.Dialer{EnableCompression: c.client >= 0, Subprotocols: []string{"ddp"}}).Dial("ws"+strings.TrimPrefix(srv.URL, "http"), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ws.Close()
+		if got := resp.Header.Get("Sec-WebSocket-Extensions") != ""; got != c.agreed || resp.Header.Get("Sec-WebSocket-Protocol") != "" {
+			t.Errorf("%+v: answered %v", c, resp.Header)
+		}
+		srv.Close()
+	}
+}
