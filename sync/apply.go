@@ -40,11 +40,59 @@ func (l *loop) settle(s *session) {
 	}
 	ready, updated := s.ready, s.updated
 	s.ready, s.updated = nil, nil
+	l.vouched(s)
 	for _, sub := range ready {
-		sub.markReady()
+		sub.whole = true
+		l.vouch(s, sub.markReady)
 	}
 	for _, c := range updated {
-		l.visible(s, c)
+		l.vouch(s, func() { l.visible(s, c) })
+	}
+}
+
+// vouch is somebody who is told when no stub's effect is shown of the calls that
+// were at the server when he asked: until then something shown may be a guess.
+type vouch struct {
+	calls map[string]struct{}
+	tell  func()
+}
+
+// vouch calls tell as soon as nothing is shown that is foretold of a sent call.
+func (l *loop) vouch(s *session, tell func()) {
+	v := &vouch{tell: tell}
+	for id := range l.wrote {
+		if c := l.calls[id]; c != nil && c.sent {
+			if v.calls == nil {
+				v.calls = map[string]struct{}{}
+			}
+			v.calls[id] = struct{}{}
+		}
+	}
+	if v.calls == nil {
+		tell()
+		return
+	}
+	s.vouches = append(s.vouches, v)
+}
+
+// vouched tells those whose calls have all been taken back.
+func (l *loop) vouched(s *session) {
+	if len(s.vouches) == 0 {
+		return
+	}
+	waiting := s.vouches
+	s.vouches = nil
+	for _, v := range waiting {
+		for id := range v.calls {
+			if l.wrote[id] == nil {
+				delete(v.calls, id)
+			}
+		}
+		if len(v.calls) == 0 {
+			v.tell()
+		} else {
+			s.vouches = append(s.vouches, v)
+		}
 	}
 }
 
@@ -53,7 +101,8 @@ func (l *loop) flush(s *session) bool {
 	batch := s.batch
 	s.batch = nil
 	sweep := s.stale.n > 0 && !s.confirmable()
-	if len(batch) == 0 && !sweep && !l.newlyWhole(s.ready) {
+	release := s.release
+	if len(batch) == 0 && !sweep && len(release) == 0 && !l.newlyWhole(s.ready) {
 		return true
 	}
 	for _, m := range batch {
@@ -74,17 +123,22 @@ func (l *loop) flush(s *session) bool {
 				l.put(tx, s, m.Collection, m.ID, m.Fields, m.Cleared)
 			case ddp.Removed:
 				s.stale.confirm(m.Collection, m.ID)
-				if _, ours := l.owned[m.Collection]; ours {
-					tx.Delete(m.Collection, m.ID)
-				}
+				l.remove(tx, m.Collection, m.ID)
 			}
 		}
 		if sweep {
-			s.stale.each(func(collection string, id ejson.ID) { tx.Delete(collection, id) })
+			s.stale.each(func(collection string, id ejson.ID) { l.remove(tx, collection, id) })
 			s.stale = staleSet{}
+		}
+		for _, call := range release {
+			l.takeBack(tx, call)
 		}
 		l.recordReady(tx, s.ready)
 	})
+	if ok {
+		s.release = nil
+		l.tookBack(release)
+	}
 	if s.stale.n != before {
 		s.progressAt = time.Now()
 		l.setStale(s.stale.n)
@@ -100,6 +154,14 @@ func (l *loop) flush(s *session) bool {
 
 // put applies added or changed to the store.
 func (l *loop) put(tx *store.Tx, s *session, collection string, id ejson.ID, set ejson.Doc, unset []string) {
+	if sh := l.shadowOf(tx, collection, id); sh != nil {
+		if s.stale.confirm(collection, id) {
+			sh.truth = ejson.Doc{}
+		}
+		sh.truth = merge(sh.truth, id, set, unset)
+		l.show(tx, sh)
+		return
+	}
 	old, _ := tx.Get(collection, id)
 	from := old
 	if s.stale.confirm(collection, id) {

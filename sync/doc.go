@@ -18,8 +18,8 @@
 //	                                  ↑
 //	             Subscribe, Stop, Call, Status
 //
-// What the replica must remember is in its own collections, sync.meta and sync.subs,
-// and so changes in the same commit as the documents, and is on disk with them or
+// What the replica must remember is in its own collections, sync.meta, sync.subs and
+// sync.shadow, and so changes in the same commit as the documents, and is on disk with them or
 // not at all. They may be read and observed like any other.
 //
 // # Connections
@@ -84,4 +84,26 @@
 // in any order; one with Wait goes alone. Ids of calls are unique across replicas
 // and restarts. Calls live with the process: what waits at Close is lost, with
 // ErrClosed.
+//
+// # Stubs
+//
+// A method with a [Stub] shows at once what the server will probably do. The stub
+// runs in one transaction with its call. For every document that it writes, the
+// replica keeps beside it what the server last said (the shadow, in sync.shadow) and
+// the difference that the stub made, field by field. What the server says from then
+// on goes to the shadow, and what is shown is the shadow with the differences of all
+// pending calls replayed over it, in the order of the calls: so the server's changes
+// to other fields show at once, and a field that a stub has set keeps still. When the
+// server has said updated, the difference of that call goes, in the same commit as the
+// data that came before: where it foretold rightly nobody hears of anything, and where
+// it did not, or the call was refused, one Change puts it right. In the end the
+// document is what the server says, whatever was foretold.
+//
+// A call that the connection lost, and that will not be sent again, keeps its
+// difference until the next session's data are whole. A call whose process ended
+// has none when the file is opened again.
+//
+// A subscription is ready, and a call returns, when nothing is shown any more that
+// is foretold of the calls that the server had by then: they vouch for the server's
+// word, and not for a guess.
 package sync

@@ -151,3 +151,51 @@ func ExampleReplica_Statuses() {
 	// Output:
 	// the store follows the server
 }
+
+// A stub shows what a method will do before the server has heard of it.
+func ExampleReplica_Stub() {
+	http := todoServer()
+	defer http.Close()
+	ctx := context.Background()
+	r, err := replica.Open(ctx, http.URL, replica.Options{Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer r.Close()
+	r.Stub("todos.finish", func(tx *replica.Tx, in replica.Invocation) error {
+		_, err := tx.Update("todos", in.Params.At(0).Str(), map[string]any{"$set": map[string]any{"done": true}})
+		return err
+	})
+	sub, err := r.Subscribe("todos.inList", "home")
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := sub.Ready(ctx); err != nil {
+		log.Fatal(err)
+	}
+	if err := r.Disconnect(); err != nil { // no network
+		log.Fatal(err)
+	}
+	left := make(chan any)
+	go func() {
+		n, _ := r.Call(ctx, "todos.finish", "t1")
+		left <- n
+	}()
+	for st := range r.Statuses(ctx) {
+		if st.Calls > 0 { // the call waits, and its effect is there
+			break
+		}
+	}
+	todo, err := store.Of[Todo](r.Store(), "todos").FindOne("t1")
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(todo.Text, todo.Done)
+	if err := r.Reconnect(); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(<-left, "left on the server")
+	// Output:
+	// buy milk true
+	// 2 left on the server
+}

@@ -3,6 +3,7 @@ package sync
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"maps"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/replicad/replicad/ddp"
 	"github.com/replicad/replicad/ddp/ejson"
+	"github.com/replicad/replicad/store"
 )
 
 // Method is a method call in full.
@@ -75,6 +77,9 @@ func (r *Replica) Invoke(ctx context.Context, m Method) (ejson.Value, error) {
 	if err := r.do(ctx, func(l *loop) { refused = l.call(c) }); err != nil {
 		return ejson.Value{}, err
 	}
+	if p := (*stubPanic)(nil); errors.As(refused, &p) {
+		panic(p)
+	}
 	if refused != nil {
 		return ejson.Value{}, refused
 	}
@@ -95,6 +100,8 @@ type call struct {
 	params ejson.Array
 	id     string
 	order  uint64
+	user   string // who made it
+	seed   string // randomSeed; "" where no stub drew from it
 
 	sent    bool        // on this session
 	result  *ddp.Result // nil: not yet
@@ -121,6 +128,9 @@ func (l *loop) call(c *call) error {
 	l.lastCall++
 	c.order = l.lastCall
 	c.id = l.prefix + strconv.FormatUint(c.order, 10)
+	if err := l.foresee(c); err != nil {
+		return err
+	}
 	l.calls[c.id] = c
 	last := len(l.blocks) - 1
 	if last < 0 || c.method.Wait || l.blocks[last].wait {
@@ -135,11 +145,34 @@ func (l *loop) call(c *call) error {
 	return nil
 }
 
+// foresee runs the call's stub, if there is one, on what the server has sent so far.
+func (l *loop) foresee(c *call) error {
+	fn := l.stubOf(c.method.Name)
+	if fn == nil {
+		return nil
+	}
+	if s := l.session; s != nil {
+		l.settle(s)
+	}
+	var refs []docRef
+	err := l.update(func(tx *store.Tx) (err error) {
+		refs, err = l.simulate(tx, c, fn)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if len(refs) > 0 {
+		l.wrote[c.id] = refs
+	}
+	return nil
+}
+
 // sendCall sends a call. While one with Wait is outstanding all data are held up,
 // so that what it changes (the user, say) shows as one.
 func (l *loop) sendCall(s *session, c *call) {
 	c.sent = true
-	s.out = append(s.out, ddp.Method{ID: c.id, Name: c.method.Name, Params: c.params})
+	s.out = append(s.out, ddp.Method{ID: c.id, Name: c.method.Name, Params: c.params, RandomSeed: c.seed})
 	if c.method.Wait {
 		s.calls[c.id] = struct{}{}
 		if s.limitAt.IsZero() {
@@ -172,8 +205,11 @@ func (l *loop) resendCalls(s *session) {
 			l.sendCall(s, c)
 		} else {
 			s.updated = append(s.updated, c)
+			s.release = append(s.release, c.id)
 		}
 	}
+	s.release = append(s.release, l.leaving...)
+	l.leaving = nil
 }
 
 // loseCalls is for the end of a session.
@@ -184,6 +220,9 @@ func (l *loop) loseCalls() {
 		}
 		c.sent, c.visible = false, false // a new updated is needed
 		if c.method.NoRetry {
+			if l.wrote[c.id] != nil {
+				l.leaving = append(l.leaving, c.id)
+			}
 			l.settleCall(c, ejson.Value{}, ErrUnknownOutcome)
 		}
 	}
@@ -209,6 +248,9 @@ func (l *loop) answer(s *session, id string, m ddp.Result, fault error) {
 // updated takes the message updated.
 func (l *loop) updated(s *session, ids []string) {
 	for _, id := range ids {
+		if l.wrote[id] != nil {
+			s.release = append(s.release, id)
+		}
 		c := l.calls[id]
 		if c == nil || !c.sent || c.visible {
 			continue

@@ -1,7 +1,7 @@
 package sync
 
 import (
-	"fmt"
+	"iter"
 	"time"
 
 	"github.com/google/uuid"
@@ -52,10 +52,8 @@ func (l *loop) begin(s *session, subs []*subscribed) {
 		l.enter(Catching, nil)
 		return
 	}
-	for name := range l.owned {
-		for _, doc := range base.Each(name) {
-			s.stale.add(name, doc.ID())
-		}
+	for ref := range l.served(base) {
+		s.stale.add(ref.collection, ref.id)
 	}
 	l.setStale(s.stale.n)
 	l.goLive()
@@ -117,21 +115,18 @@ func (l *loop) finish(s *session) bool {
 	v := s.view
 	s.view, s.limitAt = nil, time.Time{}
 	keep := s.confirmable()
+	release := s.release
 	for _, name := range v.names {
 		l.own(name)
 	}
 	ok := l.commit(s, func(tx *store.Tx) {
-		for name := range l.owned {
-			had := v.collections[name]
-			for _, doc := range v.base.Each(name) {
-				id := doc.ID()
-				switch {
-				case had.has(id):
-				case keep:
-					s.stale.add(name, id)
-				default:
-					tx.Delete(name, id)
-				}
+		for ref := range l.served(v.base) {
+			switch {
+			case v.collections[ref.collection].has(ref.id):
+			case keep:
+				s.stale.add(ref.collection, ref.id)
+			default:
+				l.remove(tx, ref.collection, ref.id)
 			}
 		}
 		for _, name := range v.names {
@@ -139,22 +134,53 @@ func (l *loop) finish(s *session) bool {
 				if doc.IsZero() {
 					continue
 				}
-				if old, _ := tx.Get(name, doc.ID()); !old.IsZero() && (old == doc || old.Same(doc)) {
+				if sh := l.shadowOf(tx, name, doc.ID()); sh != nil {
+					sh.truth = doc
+					l.show(tx, sh)
 					continue
 				}
-				if err := tx.Put(name, doc); err != nil {
-					l.skip(fmt.Errorf("collection %q, document %s: %w", name, doc.ID(), err))
-				}
+				l.become(tx, docRef{name, doc.ID()}, doc)
 			}
+		}
+		for _, call := range release {
+			l.takeBack(tx, call)
 		}
 		l.recordReady(tx, s.ready)
 	})
 	if ok {
+		s.release = nil
+		l.tookBack(release)
 		s.progressAt = time.Now()
 		l.setStale(s.stale.n)
 		l.goLive()
 	}
 	return ok
+}
+
+// served yields the documents of a snapshot that the server has sent, as far as it
+// is known: also those that a stub has removed, and those that one has made.
+func (l *loop) served(snap *store.Snapshot) iter.Seq[docRef] {
+	return func(yield func(docRef) bool) {
+		for name := range l.owned {
+			for _, doc := range snap.Each(name) {
+				if !yield(docRef{name, doc.ID()}) {
+					return
+				}
+			}
+		}
+		for _, record := range snap.Each(shadowCollection) {
+			sh, err := shadowFrom(record)
+			if err != nil || sh.truth.IsZero() {
+				continue
+			}
+			if _, ours := l.owned[sh.collection]; !ours {
+				continue
+			}
+			if _, there := snap.Get(sh.collection, sh.id); !there && !yield(sh.docRef) {
+				return
+			}
+		}
+	}
 }
 
 // sweepAt returns when to give up hope for the documents that are still stale; zero:

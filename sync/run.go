@@ -46,6 +46,10 @@ type loop struct {
 	lastCall uint64
 	prefix   string // of call ids
 
+	stubs   map[string]Stub
+	wrote   map[string][]docRef // documents that the stubs of calls have changed, by id of the call
+	leaving []string            // calls to be taken out of wrote when a session's data are whole
+
 	diskAt time.Time // when to look at the disk's health again
 
 	fresh      []string // collections of owned that no commit has recorded yet
@@ -60,6 +64,8 @@ func newLoop(r *Replica) *loop {
 		subs:      map[string]*subscribed{},
 		subsByKey: map[string]*subscribed{},
 		calls:     map[string]*call{},
+		stubs:     map[string]Stub{},
+		wrote:     map[string][]docRef{},
 		prefix:    uuid.NewString() + "-",
 	}
 }

@@ -25,6 +25,10 @@ type session struct {
 	// To be released when the data before them are in the store.
 	ready   []*subscribed
 	updated []*call
+	// release are the calls whose stubs' effects go in the same transaction as these
+	// data; vouches are those who wait until nothing that was sent is a guess.
+	release []string
+	vouches []*vouch
 
 	// view gathers the documents of this session beside those of the store, while
 	// the store must stay as it was; nil: data go to the store.
@@ -106,6 +110,10 @@ func (l *loop) hangUp(s *session) {
 // drop forgets a session and all that it had not put into the store.
 func (l *loop) drop(s *session) {
 	l.session = nil
+	// What was to be taken back will be when the next session's data are whole.
+	l.leaving = append(l.leaving, s.release...)
+	slices.Sort(l.leaving)
+	l.leaving = slices.Compact(l.leaving)
 	s.cancel()
 	l.r.wg.Go(func() { s.conn.Close() })
 	for _, sub := range l.subs {

@@ -205,6 +205,22 @@ func (s *simulation) open() {
 		s.t.Fatal(err)
 	}
 	s.r = r
+	// What is foretold is beside what the watcher judges.
+	foretell := func(tx *Tx, in Invocation) error {
+		_, err := tx.Update("a", in.Params.At(0).Str(), map[string]any{"$set": map[string]any{"guess": in.Random("").Fraction()}})
+		return err
+	}
+	r.Stub("bump", foretell)
+	r.Stub("fail", func(tx *Tx, in Invocation) error {
+		if err := foretell(tx, in); err != nil {
+			return err
+		}
+		id := ejson.StringID(in.Params.At(0).Str())
+		if tx.Delete("b", id) {
+			return nil
+		}
+		return tx.Put("b", ejson.Make(ejson.Field{Name: "guess", Value: true}).WithID(id))
+	})
 	for _, collection := range []string{"a", "c", "u"} {
 		r.Store().Tail(collection, func(c *store.Commit) {
 			for _, ch := range c.Changes {
@@ -419,6 +435,9 @@ func (s *simulation) end() {
 				s.fault("%s is not ready", name)
 			}
 		}
+	}
+	if n := s.r.Store().Snapshot().Len(shadowCollection); n != 0 {
+		s.fault("%d shadows", n)
 	}
 	want := s.world.published(groups, true, b, never)
 	snap := s.r.Store().Snapshot()

@@ -259,7 +259,6 @@ func (l *loop) ended(s *session, m ddp.Nosub) {
 
 // markReady releases those who wait for the documents, which are in the store now.
 func (sub *subscribed) markReady() {
-	sub.whole = true
 	select {
 	case <-sub.ready:
 	default:

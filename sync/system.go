@@ -24,6 +24,9 @@ const (
 	// subsCollection has the subscriptions: name, params, and whole, which says that
 	// the store has all documents.
 	subsCollection = "sync.subs"
+	// shadowCollection has what the server last said of each document that stubs have
+	// changed, and what they did: see shadow.
+	shadowCollection = "sync.shadow"
 )
 
 var (
@@ -52,7 +55,7 @@ func (sub *subscribed) record(whole bool) ejson.Doc {
 
 // restore takes up what the store was loaded with.
 func (l *loop) restore() error {
-	l.store.Claim(l.r, metaCollection, subsCollection)
+	l.store.Claim(l.r, metaCollection, subsCollection, shadowCollection)
 	snap := l.store.Snapshot()
 	for _, doc := range snap.Each(metaCollection) {
 		if doc.ID() == replicaID {
@@ -81,6 +84,9 @@ func (l *loop) restore() error {
 		l.addSub(sub)
 		l.unclaimed++
 		l.resync = l.resync || sub.whole
+	}
+	if err := l.restoreShadows(snap, func(string) bool { return false }); err != nil {
+		return err
 	}
 	if l.r.id != "" {
 		return nil
