@@ -153,6 +153,16 @@ func (a *app) publish() {
 			p.Changed("ticks", ejson.StringID("t"), must(fmt.Sprintf(`{"n":%d}`, n)), nil)
 		}
 	})
+	a.SetStrategy("nomerge", server.NoMerge)
+	a.SetStrategy("queue", server.NoMergeNoHistory)
+	a.SetStrategy("multi", server.NoMergeMulti)
+	for name, doc := range map[string][2]string{
+		"noMergeSub": {"nomerge", `{"_id":"a","v":1}`}, "noMergeSub2": {"nomerge", `{"_id":"a","w":2}`},
+		"historyless": {"queue", `{"_id":"q","v":1}`},
+		"multiSub":    {"multi", `{"_id":"a","v":1}`}, "multiSub2": {"multi", `{"_id":"a","w":2}`},
+	} {
+		simple(name, func(p *server.Publication) { p.Added(doc[0], must(doc[1])) })
+	}
 	simple("userData", func(p *server.Publication) {
 		if p.UserID == "" {
 			p.Added("me", must(`{"_id":"anon","anon":true}`))

@@ -19,6 +19,7 @@ type delta struct {
 	doc        ejson.Doc // of an added: all fields; an _id among them does not count
 	fields     []field   // of a changed
 	cleared    []string  // of a changed
+	direct     bool      // to be told also while a change of user holds the rest back
 }
 
 type deltaKind uint8
@@ -35,16 +36,16 @@ type field struct {
 }
 
 func (d *delta) added(collection string, id ejson.ID, doc ejson.Doc) {
-	d.kind, d.collection, d.id, d.doc = deltaAdded, collection, id, doc
+	d.kind, d.collection, d.id, d.doc, d.direct = deltaAdded, collection, id, doc, false
 }
 
 func (d *delta) removed(collection string, id ejson.ID) {
-	d.kind, d.collection, d.id = deltaRemoved, collection, id
+	d.kind, d.collection, d.id, d.direct = deltaRemoved, collection, id, false
 }
 
 // changed begins a changed; what it says is given with set and clear.
 func (d *delta) changed(collection string, id ejson.ID) {
-	d.kind, d.collection, d.id = deltaChanged, collection, id
+	d.kind, d.collection, d.id, d.direct = deltaChanged, collection, id, false
 	d.fields, d.cleared = d.fields[:0], d.cleared[:0]
 }
 

@@ -25,6 +25,7 @@ var errUnblocked = errors.New("server: the user cannot be changed after Unblock,
 // now the one user and now the other.
 func (c *Call) SetUserID(userID string) error {
 	s := c.s
+	strategies := s.server.strategiesNow()
 	s.mu.Lock()
 	switch {
 	case !c.turn.here():
@@ -43,6 +44,7 @@ func (c *Call) SetUserID(userID string) error {
 	s.user = userID
 	s.rerun = &rerun{old: s.view}
 	s.view = newView()
+	s.view.strategies, s.view.before = strategies, s.rerun.old
 	old := s.publicationsLocked()
 	hooks := make([][]func(), len(old))
 	for i, p := range old {
@@ -77,6 +79,7 @@ func (c *Call) SetUserID(userID string) error {
 	defer s.mu.Unlock()
 	done := s.rerun
 	s.rerun = nil
+	s.view.forgetBefore()
 	from := s.out.put
 	s.view.differences(done.old, &s.delta, s.tell)
 	if len(done.ready) > 0 {

@@ -85,6 +85,8 @@ type Server struct {
 	sessions  map[string]*Session // by ID
 	links     map[*link]struct{}
 	closed    bool
+
+	strategies map[string]Strategy // by collection
 }
 
 // PublishFunc is the body of a publication; see [Server.Publish].

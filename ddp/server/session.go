@@ -99,12 +99,13 @@ func newSession(l *link) *Session {
 		began:  time.Now(),
 		log:    srv.logger().With("session", id),
 		done:   make(chan struct{}),
-		view:   newView(),
 		user:   l.peer.user,
 		subs:   make(map[string]*Publication),
 		all:    make(map[*Publication]struct{}),
 		code:   wire.CodeNormal,
 	}
+	s.view = newView()
+	s.view.strategies = srv.strategiesNow()
 	tail := srv.maxTail()
 	if srv.grace() <= 0 {
 		tail = 0
@@ -204,7 +205,7 @@ func (s *Session) sendLocked(m ddp.Message) {
 // tell puts in the outbox what a step means for the client, unless all that is
 // held back by a change of user.
 func (s *Session) tell(d *delta) {
-	if s.rerun == nil && !d.empty() {
+	if (s.rerun == nil || d.direct) && !d.empty() {
 		s.out.frame(d.append)
 	}
 }

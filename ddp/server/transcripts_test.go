@@ -22,8 +22,7 @@ import (
 
 // notPlayed are the recordings that TestConformanceTranscripts leaves out.
 var notPlayed = map[string]string{
-	"publication-strategies": "only SERVER_MERGE is offered so far",
-	"sockjs-framing":         "SockJS is not spoken so far",
+	"sockjs-framing": "SockJS is not spoken so far",
 }
 
 // instead says where the answer knowingly is another than the recorded one. The

@@ -14,7 +14,9 @@ import (
 // the publication gave, which nobody copies. Only a document that several hold
 // has a record of its own (see shared).
 type view struct {
-	shelves map[string]*shelf
+	shelves    map[string]*shelf
+	strategies map[string]Strategy // of collections; never changed
+	before     *view               // at a change of user, what the client has
 }
 
 // shelf is one collection of a view.
@@ -23,6 +25,11 @@ type shelf struct {
 	docs     map[ejson.ID]held
 	shared   map[ejson.ID]*shared // those of docs whose by is nil
 	holdings []*holding           // in the order in which they began
+
+	// The rest is for strategies other than ServerMerge, which need no docs.
+	how     Strategy
+	holders map[ejson.ID]int // of NoMergeMulti: how many holdings hold a document
+	before  *shelf           // the same shelf of view.before
 }
 
 // held is a document of a shelf.
@@ -40,6 +47,8 @@ type holding struct {
 	shelf *shelf
 	ids   []ejson.ID // in the order of their arrival
 	live  int
+
+	passed passed // instead, where the shelf's strategy is not ServerMerge
 }
 
 func newView() *view { return &view{shelves: make(map[string]*shelf)} }
@@ -48,7 +57,10 @@ func newView() *view { return &view{shelves: make(map[string]*shelf)} }
 func (v *view) hold(collection string) *holding {
 	s := v.shelves[collection]
 	if s == nil {
-		s = &shelf{name: collection, docs: make(map[ejson.ID]held)}
+		s = &shelf{name: collection, docs: make(map[ejson.ID]held), how: v.strategies[collection]}
+		if v.before != nil {
+			s.before = v.before.shelves[collection]
+		}
 		v.shelves[collection] = s
 	}
 	h := &holding{shelf: s}
@@ -60,6 +72,10 @@ func (v *view) hold(collection string) *holding {
 // document is then exactly doc. d is set to what the client must be told.
 func (h *holding) add(id ejson.ID, doc ejson.Doc, d *delta) {
 	s := h.shelf
+	if s.how != ServerMerge {
+		h.passAdd(id, doc, d)
+		return
+	}
 	e, ok := s.docs[id]
 	switch {
 	case !ok:
@@ -86,6 +102,9 @@ func (h *holding) add(id ejson.ID, doc ejson.Doc, d *delta) {
 // done, if the holding does not hold it.
 func (h *holding) change(id ejson.ID, set ejson.Doc, unset []string, d *delta) bool {
 	s := h.shelf
+	if s.how != ServerMerge {
+		return h.passChange(id, set, unset, d)
+	}
 	e, ok := s.docs[id]
 	if !ok || e.by != nil && e.by != h {
 		return false
@@ -121,6 +140,9 @@ func (h *holding) change(id ejson.ID, set ejson.Doc, unset []string, d *delta) b
 // hold it.
 func (h *holding) remove(id ejson.ID, d *delta) bool {
 	s := h.shelf
+	if s.how != ServerMerge {
+		return h.passRemove(id, d)
+	}
 	e, ok := s.docs[id]
 	if !ok || e.by != nil && e.by != h {
 		return false
@@ -144,6 +166,9 @@ func (h *holding) remove(id ejson.ID, d *delta) bool {
 // and calls tell with each difference. The holding must not be used again.
 func (v *view) end(h *holding, d *delta, tell func(*delta)) {
 	s := h.shelf
+	if s.how != ServerMerge {
+		h.passEnd(d, tell)
+	}
 	for i, id := range h.ids {
 		e, ok := s.docs[id]
 		if !ok {
@@ -257,6 +282,10 @@ func (s *shelf) doc(id ejson.ID) (ejson.Doc, bool) {
 // first, collection by collection.
 func (v *view) differences(old *view, d *delta, tell func(*delta)) {
 	for _, name := range old.names() {
+		if before := old.shelves[name]; before.how != ServerMerge {
+			v.passDifferences(before, d, tell)
+			continue
+		}
 		now := v.shelves[name]
 		for id := range old.shelves[name].shown {
 			if _, ok := now.doc(id); !ok {
