@@ -255,9 +255,10 @@ func (c *Conn) unreadable(err error) ddp.Message {
 	return u
 }
 
-// complained logs what the server says about a message of ours.
+// complained logs what the server says about a message of ours, which may have been a
+// login.
 func (c *Conn) complained(m ddp.ErrorMessage) {
 	const most = 500
-	c.opts.Logger.Warn("ddp: the server complains", "reason", m.Reason,
-		"about", string(m.Offending[:min(len(m.Offending), most)]))
+	about := ddp.Redact(nil, m.Offending)
+	c.opts.Logger.Warn("ddp: the server complains", "reason", m.Reason, "about", string(about[:min(len(about), most)]))
 }

@@ -174,7 +174,7 @@ func TestStrangeFrames(t *testing.T) {
 		`{"error":"no msg"}`,
 		`{"msg":"updated"}`,
 		`[]`,
-		`{"msg":"error","reason":"Bad request","offendingMessage":{"msg":"zzz"}}`,
+		`{"msg":"error","reason":"Bad request","offendingMessage":{"msg":"zzz","token":"my-token"}}`,
 		`{"msg":"ready","subs":["last"]}`,
 	}
 	dial, wait := pipes(PipeOptions{}, func(p *PipeEnd) {
@@ -217,6 +217,9 @@ func TestStrangeFrames(t *testing.T) {
 		if !strings.Contains(log.String(), want) {
 			t.Errorf("the log lacks %q:\n%s", want, log.String())
 		}
+	}
+	if strings.Contains(log.String(), "my-token") {
+		t.Error("the log tells a token")
 	}
 	var closed *CloseError
 	if !errors.As(c.Err(), &closed) || closed.Code != wire.CodeNormal {

@@ -22,8 +22,8 @@ type Options struct {
 	// see http.ProxyURL. A nil Proxy means http.ProxyFromEnvironment.
 	Proxy func(*http.Request) (*url.URL, error)
 	// NetDial, if not nil, makes the network connection (to the server, or to the
-	// proxy): for another network, an address of one's own, or a tunnel. TLS and the
-	// WebSocket go on top of it.
+	// proxy): for another network, an address of one's own, a tunnel, or a connection
+	// that is open already. TLS and the WebSocket go on top of it.
 	NetDial func(ctx context.Context, network, address string) (net.Conn, error)
 
 	// Handshake bounds the dialing, from the first packet to connected; 0 means 10s,

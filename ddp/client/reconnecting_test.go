@@ -280,7 +280,7 @@ func TestBackoff(t *testing.T) {
 	}
 }
 
-var seeds = flag.Int("seeds", 150, "how many simulations to run")
+var seeds = flag.Int("seeds", 1000, "how many simulations to run")
 
 // TestSimulation lets a client and a server talk over a line that delays, loses and is
 // cut, with restarts of the server and sockets that only one side thinks alive. The
