@@ -130,3 +130,20 @@ func ExampleStore_Claim() {
 	// true
 	// <nil>
 }
+
+func ExampleQuery_Distinct() {
+	s := store.New(store.Options{})
+	messages := s.Collection("messages")
+	messages.Index("room")
+	for i := range 100 {
+		d, _ := ejson.From(map[string]any{"room": fmt.Sprint("room", i%3), "ts": i})
+		messages.InsertOne(d)
+	}
+	rooms, err := messages.Find(nil).Distinct("room")
+	fmt.Println(rooms, err)
+	n, err := messages.Find(map[string]any{"room": "room2"}).Count() // looks at no document
+	fmt.Println(n, err)
+	// Output:
+	// ["room0" "room1" "room2"] <nil>
+	// 33 <nil>
+}

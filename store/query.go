@@ -21,6 +21,7 @@ type Query[T any] struct {
 	selector any
 	sort     any // what query.CompileSortSpec takes, or []string of CompileSort
 	fields   any
+	hint     any // what query.HintOf takes
 	skip     int
 	limit    int
 	at       *Snapshot
@@ -73,6 +74,15 @@ func (q Query[T]) FieldsSpec(spec any) Query[T] {
 	return q
 }
 
+// Hint asks for an index by its name or its keys, or for a scan by "$natural", in
+// any form that query.HintOf takes. It decides what a result costs, never what is
+// in it. The error is a *query.HintError where the collection has no such index, or
+// one that lacks documents which the selector may select.
+func (q Query[T]) Hint(hint any) Query[T] {
+	q.hint, q.compiled = hint, new(compiled)
+	return q
+}
+
 // At pins the query to a snapshot of the same store; unpinned, or with nil, each
 // use reads the latest.
 func (q Query[T]) At(s *Snapshot) Query[T] {
@@ -112,8 +122,11 @@ func (q *Query[T]) compile(sp *Spec) (err error) {
 		sp.Sorter = sp.Matcher.Order()
 	}
 	if q.fields != nil {
-		sp.Fields, err = query.CompileFields(q.fields)
+		if sp.Fields, err = query.CompileFields(q.fields); err != nil {
+			return err
+		}
 	}
+	sp.Hint, err = query.HintOf(q.hint)
 	return err
 }
 
@@ -125,17 +138,35 @@ func (q *Query[T]) snapshot() *Snapshot {
 	return q.s.Snapshot()
 }
 
+// none is a collection that is not there.
+var none version
+
+// version returns the collection as the query reads it.
+func (q *Query[T]) version() *version {
+	if v := q.snapshot().version(q.name); v != nil {
+		return v
+	}
+	return &none
+}
+
+// prepare returns what is needed to run the query.
+func (q *Query[T]) prepare() (*Spec, *version, *planned, error) {
+	sp, err := q.Spec()
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	v := q.version()
+	p := sp.plan(v)
+	return sp, v, p, p.misled
+}
+
 // All returns the whole result, nil where it is empty.
 func (q Query[T]) All() ([]T, error) {
-	sp, err := q.Spec()
+	sp, v, p, err := q.prepare()
 	if err != nil {
 		return nil, err
 	}
-	v := q.snapshot().version(q.name)
-	if v == nil {
-		return nil, nil
-	}
-	docs := sp.all(v)
+	docs := sp.all(v, p)
 	if sp.Fields != nil {
 		for i, d := range docs {
 			docs[i] = sp.Project(d)
@@ -172,44 +203,59 @@ func (q Query[T]) One() (T, error) {
 // after the first error that it yields. There is nothing to close.
 func (q Query[T]) Each() iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
-		sp, err := q.Spec()
+		sp, v, p, err := q.prepare()
 		if err != nil {
 			var none T
 			yield(none, err)
 			return
 		}
-		v := q.snapshot().version(q.name)
-		if v == nil {
-			return
-		}
-		sp.run(v, func(_ uint64, d ejson.Doc) bool {
+		w := sp.window()
+		w.yield = func(_ uint64, d ejson.Doc) bool {
 			t, err := decode[T](sp.Project(d))
 			return yield(t, err) && err == nil
-		})
+		}
+		sp.fill(v, p, &w)
 	}
 }
 
 // Count returns the size of the result, skip and limit considered. It decodes
-// nothing.
+// nothing, and looks at no document where bounds of an index say it all.
 func (q Query[T]) Count() (int, error) {
 	sp, err := q.Spec()
 	if err != nil {
 		return 0, err
 	}
-	v := q.snapshot().version(q.name)
-	if v == nil {
-		return 0, nil
+	v := q.version()
+	p := sp.countPlan(v)
+	if p.misled != nil {
+		return 0, p.misled
 	}
-	return sp.count(v), nil
+	return sp.count(v, p), nil
+}
+
+// Distinct returns the different values that a dotted path leads to in the
+// documents of the result, before the projection, in the order in which they come
+// first. Each element of a list counts for itself; null counts, and what is missing
+// does not. Values keep the memory of their documents.
+func (q Query[T]) Distinct(path string) ([]ejson.Value, error) {
+	compiled, err := query.CompilePath(path)
+	if err != nil {
+		return nil, err
+	}
+	sp, v, p, err := q.prepare()
+	if err != nil {
+		return nil, err
+	}
+	return sp.distinct(v, p, compiled), nil
 }
 
 // Explain returns the plan without running it.
 func (q Query[T]) Explain() (query.Plan, error) {
-	sp, err := q.Spec()
+	_, _, p, err := q.prepare()
 	if err != nil {
 		return query.Plan{}, err
 	}
-	return sp.Plan(q.snapshot()), nil
+	return p.Plan, nil
 }
 
 // Explained tells what a query did.
@@ -222,23 +268,18 @@ type Explained struct {
 
 // ExplainRun runs the query, throws the result away, and returns what it took.
 func (q Query[T]) ExplainRun() (Explained, error) {
-	sp, err := q.Spec()
+	sp, v, p, err := q.prepare()
 	if err != nil {
 		return Explained{}, err
 	}
-	snap := q.snapshot()
-	e := Explained{Plan: sp.Plan(snap)}
-	v := snap.version(q.name)
-	if v == nil {
-		return e, nil
-	}
+	e := Explained{Plan: p.Plan}
 	start := time.Now()
 	w := sp.window()
 	w.yield = func(uint64, ejson.Doc) bool {
 		e.Returned++
 		return true
 	}
-	sp.fill(v, sp.plan(v), &w)
+	sp.fill(v, p, &w)
 	e.Examined, e.Took = w.met, time.Since(start)
 	return e, nil
 }

@@ -1,8 +1,12 @@
 package store
 
 import (
+	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/replicad/replicad/ddp/ejson"
 	"github.com/replicad/replicad/query"
@@ -144,5 +148,188 @@ func TestQueryIsImmutable(t *testing.T) {
 			t.Error(d, err)
 		}
 		break
+	}
+}
+
+// TestHint makes queries take ways that they would not.
+func TestHint(t *testing.T) {
+	s := New(Options{})
+	c := s.Collection("messages")
+	withIndexes(t, c)
+	if _, err := c.InsertMany(dataSet(3000, 3)); err != nil {
+		t.Fatal(err)
+	}
+	q := c.Find(m{"author": "author0007", "room": m{"$gte": "room50"}})
+	want, err := q.All()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		hint   any
+		access query.Access
+		index  string
+	}{
+		{nil, query.ByIndex, "author"},
+		{"author", query.ByIndex, "author"},
+		{"room,ts", query.ByIndex, "room,ts"},
+		{[]string{"room", "ts"}, query.ByIndex, "room,ts"},
+		{m{"author": 1}, query.ByIndex, "author"},
+		{"$natural", query.ByScan, ""},
+		{m{"$natural": 1}, query.ByScan, ""},
+	} {
+		hinted := q.Hint(tt.hint)
+		p, err := hinted.Explain()
+		if err != nil || p.Access != tt.access || p.Index != tt.index {
+			t.Errorf("hint %v: %v (%v)", tt.hint, p, err)
+		}
+		if got, err := hinted.All(); !slices.Equal(got, want) || err != nil {
+			t.Errorf("hint %v: %d documents, want %d (%v)", tt.hint, len(got), len(want), err)
+		}
+	}
+	wrong := q.Hint("nowhere")
+	_, err1 := wrong.All()
+	_, err2 := wrong.Count()
+	_, err3 := wrong.Distinct("room")
+	_, err4 := wrong.ExplainRun()
+	_, err5 := wrong.One()
+	_, err6 := s.Collection("empty").Find(nil).Hint("nowhere").All()
+	for _, err := range []error{err1, err2, err3, err4, err5, err6} {
+		if he := new(query.HintError); !errors.As(err, &he) || he.Hint != "nowhere" {
+			t.Errorf("hint of no index: %v", err)
+		}
+	}
+	if _, err := q.Hint(7).All(); err == nil {
+		t.Error("a hint may be a number")
+	}
+	// Who runs a Spec gets the same result, hint or not.
+	sp, err := wrong.Spec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []ejson.Doc
+	for _, d := range sp.Run(s.Snapshot()) {
+		got = append(got, d)
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("a Spec with a hint of no index: %d documents, want %d", len(got), len(want))
+	}
+}
+
+// TestUnion answers an $or by several indexes and ids.
+func TestUnion(t *testing.T) {
+	s := New(Options{})
+	c := s.Collection("messages")
+	withIndexes(t, c)
+	docs := dataSet(3000, 3)
+	if _, err := c.InsertMany(docs); err != nil {
+		t.Fatal(err)
+	}
+	id := docs[17].ID().String()
+	sel := m{"$or": []any{m{"author": "author0007"}, m{"room": "room07"}, m{"_id": id}, m{"author": "author0008"}}}
+	for _, q := range []Query[ejson.Doc]{
+		c.Find(sel), c.Find(sel).Sort("-n"), c.Find(sel).Skip(3).Limit(5), c.Find(sel).Sort("text").Limit(3),
+		c.Find(m{"$or": sel["$or"], "flag": true}), c.Find(m{"$or": sel["$or"], "flag": true}).Limit(4),
+	} {
+		e, err := q.ExplainRun()
+		if err != nil || q.limit == 0 && (e.Access != query.ByUnion || e.Examined > 60) {
+			t.Errorf("%v: examined %d (%v)", e.Plan, e.Examined, err)
+		}
+		got, err := q.All()
+		want, err2 := q.Hint("$natural").All()
+		if !slices.Equal(got, want) || len(got) != e.Returned || err != nil || err2 != nil {
+			t.Errorf("%v: %d documents, want %d (%v, %v)", e.Plan, len(got), len(want), err, err2)
+		}
+		if n, err := q.Count(); n != len(want) || err != nil {
+			t.Errorf("%v: counts %d, want %d (%v)", e.Plan, n, len(want), err)
+		}
+	}
+}
+
+// TestCoveredCount counts without a look at a document.
+func TestCoveredCount(t *testing.T) {
+	s := New(Options{})
+	c := s.Collection("messages")
+	withIndexes(t, c)
+	if err := c.Index("tags"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.InsertMany(dataSet(3000, 3)); err != nil {
+		t.Fatal(err)
+	}
+	for _, sel := range []any{
+		nil, m{"author": "author0007"}, m{"room": "room07"}, m{"room": m{"$in": []any{"room07", "room08"}}},
+		m{"author": m{"$gt": "author05"}}, m{"$or": []any{m{"author": "author0007"}, m{"room": "room07"}}},
+		m{"tags": m{"$in": []any{"tag07", "tag08"}}}, m{"room": "room07", "ts": m{"$gt": time.UnixMilli(1_700_500_000_000)}},
+		m{"flag": true}, m{"author": "nobody"},
+	} {
+		q := c.Find(sel)
+		sp, err := q.Spec()
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := s.Snapshot().version("messages")
+		p := sp.countPlan(v)
+		_, covered := p.count(v)
+		if _, open := sel.(m); open && covered != (sel.(m)["flag"] == nil) {
+			t.Errorf("%v by %v: covered %v", sel, p.Plan, covered)
+		}
+		want, err := q.Hint("$natural").All()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range []int{0, 1, 5, 10_000} {
+			rest := max(len(want)-n, 0)
+			if got, err := q.Skip(n).Count(); got != rest || err != nil {
+				t.Errorf("%v skip %d: %d, want %d (%v)", sel, n, got, rest, err)
+			}
+			if n > 0 {
+				rest = min(rest, n)
+			}
+			if got, err := q.Skip(n).Limit(n).Sort("n").Count(); got != rest || err != nil {
+				t.Errorf("%v skip and limit %d: %d, want %d (%v)", sel, n, got, rest, err)
+			}
+		}
+	}
+}
+
+// TestDistinct asks for values with and without an index that has them.
+func TestDistinct(t *testing.T) {
+	s := New(Options{})
+	c := s.Collection("docs")
+	for i, text := range []string{
+		`{"k":2}`, `{}`, `{"k":null}`, `{"k":[3,1,[2]]}`, `{"k":1}`, `{"k":[]}`, `{"k":"x"}`, `{"k":2}`, `{"k":[2,"y"]}`, `{}`,
+	} {
+		d, err := ejson.Parse([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.InsertOne(d.WithID(ejson.StringID(fmt.Sprint(i)))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const want = `[2 null 3 1 [2] "x" "y"]`
+	for _, keys := range [][]string{nil, {"k"}, {"-k"}} {
+		if keys != nil {
+			if err := c.Index(keys...); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if vs, err := c.Find(nil).Distinct("k"); fmt.Sprint(vs) != want || err != nil {
+			t.Errorf("with index %v: %v (%v), want %s", keys, vs, err, want)
+		}
+		if keys != nil {
+			if err := c.DropIndex(keys...); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if vs, err := c.Find(m{"k": m{"$gt": 1}}).Sort("-_id").Limit(2).Distinct("k"); fmt.Sprint(vs) != `[2 "y"]` || err != nil {
+		t.Errorf("of a query: %v (%v)", vs, err)
+	}
+	if vs, err := s.Collection("nowhere").Find(nil).Distinct("k"); vs != nil || err != nil {
+		t.Errorf("of no collection: %v (%v)", vs, err)
+	}
+	if _, err := c.Find(nil).Distinct(strings.Repeat("a.", 1000)); err == nil {
+		t.Error("a path of a thousand names is fine")
 	}
 }

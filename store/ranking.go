@@ -86,23 +86,3 @@ func (r *ranking) sorted() []row {
 func bySlot(l []located) {
 	slices.SortFunc(l, func(a, b located) int { return cmp.Compare(a.slot, b.slot) })
 }
-
-// count returns the size of a result without passing its documents on, where the
-// plan allows.
-func (sp *Spec) count(v *version) int {
-	counted := *sp
-	if m := sp.matcher(); m.All() {
-		n := max(v.pages.n-max(sp.Skip, 0), 0)
-		if sp.Limit > 0 {
-			n = min(n, sp.Limit)
-		}
-		return n
-	}
-	counted.Sorter = nil // the size is the same in any order
-	n := 0
-	counted.run(v, func(uint64, ejson.Doc) bool {
-		n++
-		return true
-	})
-	return n
-}

@@ -17,12 +17,12 @@ func (sp *Spec) run(v *version, yield func(uint64, ejson.Doc) bool) {
 }
 
 // all returns the whole result, before the projection.
-func (sp *Spec) all(v *version) []ejson.Doc {
+func (sp *Spec) all(v *version, p *planned) []ejson.Doc {
 	w := sp.window()
 	if w.left > 0 {
 		w.docs = make([]ejson.Doc, 0, min(w.left, 1024))
 	}
-	sp.fill(v, sp.plan(v), &w)
+	sp.fill(v, p, &w)
 	if len(w.docs) == 0 {
 		return nil
 	}
@@ -92,18 +92,38 @@ func (sp *Spec) fill(v *version, p *planned, w *window) {
 // slotLists keeps the lists of slots that queries by an index need for a moment.
 var slotLists = sync.Pool{New: func() any { return new([]uint64) }}
 
-// slots returns the slots of all entries in the bounds, in the order of insertion
-// and each once, in the memory of list.
-func (p *planned) slots(x *index, list *[]uint64) []uint64 {
+// gather returns the slots of all candidates of a plan by an index or a union, in
+// the order of insertion and each once, in the memory of list.
+func (p *planned) gather(v *version, list *[]uint64) []uint64 {
 	slots := (*list)[:0]
-	for _, b := range p.Bounds {
-		x.walk(b.Low, b.High, func(b *block, i, j int) bool {
+	if p.Access == query.ByIndex {
+		slots = v.indexes[p.index].appendSlots(slots, p.Bounds)
+	}
+	for i := range p.Parts {
+		part := &p.Parts[i]
+		if part.Access == query.ByIndex {
+			slots = v.indexes[p.parts[i]].appendSlots(slots, part.Bounds)
+			continue
+		}
+		for _, id := range part.IDs {
+			if slot, _, ok := v.find(hashID(id), id); ok {
+				slots = append(slots, slot)
+			}
+		}
+	}
+	*list = slots
+	return inOrder(slots)
+}
+
+// appendSlots appends the slots of all entries in the bounds.
+func (x *index) appendSlots(slots []uint64, bounds []query.Bound) []uint64 {
+	for i := range bounds {
+		x.walk(bounds[i].Low, bounds[i].High, func(b *block, i, j int) bool {
 			slots = append(slots, b.slots[i:j]...)
 			return true
 		})
 	}
-	*list = slots
-	return inOrder(slots)
+	return slots
 }
 
 // candidates passes on every document that the selector selects, in the order of
@@ -119,23 +139,12 @@ func (sp *Spec) candidates(v *version, p *planned, w *window) {
 				return
 			}
 		}
-	case query.ByIndex:
-		x := v.indexes[p.index]
-		if p.need > 0 && len(p.Bounds) == 1 && !p.Repeats && x.oneKey(p.Bounds[0].Low, p.Bounds[0].High) {
-			// Slots come in order: a limit need not see them all.
-			x.walk(p.Bounds[0].Low, p.Bounds[0].High, func(b *block, i, j int) bool {
-				for _, slot := range b.slots[i:j] {
-					w.met++
-					if d := v.pages.get(slot); (!p.Filter || m.Match(d)) && !w.pass(slot, d) {
-						return false
-					}
-				}
-				return true
-			})
+	case query.ByIndex, query.ByUnion:
+		if p.Access == query.ByIndex && p.need > 0 && sp.firstOfKey(v, p, w) {
 			return
 		}
 		list := slotLists.Get().(*[]uint64)
-		slots := p.slots(x, list)
+		slots := p.gather(v, list)
 		if !p.Filter {
 			w.expect(len(slots))
 		}
@@ -160,6 +169,26 @@ func (sp *Spec) candidates(v *version, p *planned, w *window) {
 			return !m.Match(d) || w.pass(slot, d)
 		})
 	}
+}
+
+// firstOfKey is candidates by an index for a limited result, where all entries
+// have one key: they come in the order of slots, and need not all be seen. It
+// reports whether that is so.
+func (sp *Spec) firstOfKey(v *version, p *planned, w *window) bool {
+	x, m := v.indexes[p.index], sp.matcher()
+	if len(p.Bounds) != 1 || p.Repeats || !x.oneKey(p.Bounds[0].Low, p.Bounds[0].High) {
+		return false
+	}
+	x.walk(p.Bounds[0].Low, p.Bounds[0].High, func(b *block, i, j int) bool {
+		for _, slot := range b.slots[i:j] {
+			w.met++
+			if d := v.pages.get(slot); (!p.Filter || m.Match(d)) && !w.pass(slot, d) {
+				return false
+			}
+		}
+		return true
+	})
+	return true
 }
 
 // byIDs looks ids up and returns what there is, in the order of insertion and each

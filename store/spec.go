@@ -18,12 +18,16 @@ type Spec struct {
 	Skip       int
 	Limit      int           // 0: none
 	Fields     *query.Fields // nil: whole documents
+	// Hint names an index, as query.Options does; empty: the planner's choice. Run
+	// and Plan take no heed of a hint that cannot be followed, for it changes no
+	// result; the methods of Query return the error.
+	Hint string
 
 	cache *planCache // shared by copies; nil: each run plans
 }
 
-// planCache keeps the plan that was made last.
-type planCache struct{ last atomic.Pointer[planned] }
+// planCache keeps the plan that was made last, and the last of those to count by.
+type planCache struct{ last, count atomic.Pointer[planned] }
 
 // planned is a plan and what it was made for.
 type planned struct {
@@ -31,11 +35,14 @@ type planned struct {
 	matcher *query.Matcher
 	sorter  *query.Sorter
 	need    int
+	hint    string
 	plans   uint64 // of the version
 	size    int    // of the collection
 
-	index int  // place of Plan.Index in the version's indexes
-	exact bool // documents tie in the sort just where their index keys are equal
+	index  int   // place of Plan.Index in the version's indexes
+	parts  []int // the same for each of Plan.Parts
+	exact  bool  // documents tie in the sort just where their index keys are equal
+	misled error // the hint cannot be followed, and this is another plan
 }
 
 // everything is the matcher of a Spec that has none.
@@ -94,30 +101,55 @@ func (sp *Spec) Plan(s *Snapshot) query.Plan {
 
 // plan returns the plan for a version of the collection.
 func (sp *Spec) plan(v *version) *planned {
-	need := sp.need()
-	if sp.cache != nil {
-		p := sp.cache.last.Load()
-		if p != nil && p.madeFor(sp, v, need) {
-			return p
-		}
+	if sp.cache == nil {
+		return sp.newPlan(v, sp.Sorter)
 	}
-	p := &planned{matcher: sp.Matcher, sorter: sp.Sorter, need: need, plans: v.plans, size: v.pages.n}
-	p.Plan = query.Choose(sp.matcher(), sp.Sorter, need, v.infos())
-	p.Cost = min(p.Cost, v.pages.n) // without an index the planner knows no size
-	if p.Access == query.ByIndex {
+	return sp.planIn(&sp.cache.last, v, sp.Sorter)
+}
+
+// countPlan is plan where the order does not matter.
+func (sp *Spec) countPlan(v *version) *planned {
+	if sp.cache == nil {
+		return sp.newPlan(v, nil)
+	}
+	return sp.planIn(&sp.cache.count, v, nil)
+}
+
+func (sp *Spec) planIn(cache *atomic.Pointer[planned], v *version, sorter *query.Sorter) *planned {
+	p := cache.Load()
+	if p == nil || !p.madeFor(sp, v, sorter) {
+		p = sp.newPlan(v, sorter)
+		cache.Store(p)
+	}
+	return p
+}
+
+func (sp *Spec) newPlan(v *version, sorter *query.Sorter) *planned {
+	need, have := sp.need(), v.infos()
+	p := &planned{matcher: sp.Matcher, sorter: sorter, need: need, hint: sp.Hint, plans: v.plans, size: v.pages.n}
+	o := query.Options{Hint: sp.Hint, Docs: v.pages.n}
+	if p.Plan, p.misled = query.ChooseWith(sp.matcher(), sorter, need, have, o); p.misled != nil {
+		o.Hint = ""
+		p.Plan, _ = query.ChooseWith(sp.matcher(), sorter, need, have, o) // it is hints that can fail
+	}
+	p.Cost = min(p.Cost, v.pages.n) // nothing is known of the size of an empty collection
+	switch p.Access {
+	case query.ByIndex:
 		p.index = v.indexNamed(p.Index)
-		p.exact = sp.Sorter != nil && lastPath(sp.Sorter.Keys()) == lastPath(v.indexes[p.index].key.Keys())
-	}
-	if sp.cache != nil {
-		sp.cache.last.Store(p)
+		p.exact = sorter != nil && lastPath(sorter.Keys()) == lastPath(v.indexes[p.index].key.Keys())
+	case query.ByUnion:
+		p.parts = make([]int, len(p.Parts))
+		for i := range p.Parts {
+			p.parts[i] = v.indexNamed(p.Parts[i].Index)
+		}
 	}
 	return p
 }
 
 // madeFor reports whether the plan is still a good one.
-func (p *planned) madeFor(sp *Spec, v *version, need int) bool {
-	return p.plans == v.plans && p.matcher == sp.Matcher && p.sorter == sp.Sorter && p.need == need &&
-		v.pages.n >= p.size/2 && v.pages.n <= 2*p.size
+func (p *planned) madeFor(sp *Spec, v *version, sorter *query.Sorter) bool {
+	return p.plans == v.plans && p.matcher == sp.Matcher && p.sorter == sorter && p.need == sp.need() &&
+		p.hint == sp.Hint && v.pages.n >= p.size/2 && v.pages.n <= 2*p.size
 }
 
 // lastPath returns the last of some sort keys without its direction. Where sort
