@@ -293,3 +293,12 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+// TestCodecInterface: what JSON writes, its decoder reads.
+func TestCodecInterface(t *testing.T) {
+	m := Ping{ID: "1"}
+	got, err := JSON.NewDecoder().Decode(JSON.Append(nil, m))
+	if err != nil || got != m {
+		t.Error(got, err)
+	}
+}

@@ -25,6 +25,11 @@
 // [Unknown], which a client ignores and a server refuses. A frame that is broken
 // gives a [*MalformedError], which holds the message that a server answers.
 //
+// # Codecs and logs
+//
+// [JSON] is the text of the protocol as a [Codec], for those who can speak another form.
+// [Redact] makes a frame fit for a log: it hides passwords, tokens and session ids.
+//
 // # Ids and random streams
 //
 // [NewID] makes the 17 character ids of Meteor from the system's entropy. A
