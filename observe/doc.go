@@ -44,9 +44,23 @@
 // result. [Handle.Explain] tells which way was found and what it costs.
 //
 // A result without an order keeps nothing: Before and After of a change decide.
-// One with a sort, a skip or a limit keeps all documents that match in an
+// One with a sort, a skip or a limit keeps the documents that match in an
 // order-statistics tree of (sort key, _id), or of insertion where there is no sort;
-// a change costs O(log n) wherever it falls, and never a query.
+// a change costs O(log n) wherever it falls, and no query.
+//
+// Where there is a limit and an index gives the order (as Explain of the query
+// says: "in order"), the tree holds only the window and a margin as large. Such a
+// window starts without meeting the documents outside; a change behind the last
+// row that it keeps costs one comparison of keys. Removals that use the margin up
+// have the rows read from the index again, about two rows for each removal. Where
+// the index only helps, so that documents are met in order and then filtered, the
+// margin doubles with each reading: all of them together cost no more than a few
+// walks along the index, and the state grows, at most to all that match. A window
+// may begin with all that match, in an empty collection or without an index, and
+// comes to keep less when it can.
+//
+// To read again, a window looks at the store as it is then. If the hub was behind,
+// what it has still to work in up to there becomes one batch with the difference.
 //
 // # Meteor
 //

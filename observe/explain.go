@@ -19,6 +19,8 @@ type Info struct {
 	Ordered bool          // documents have places
 	Shared  int           // observations that have the result in common, this one included
 	Docs    int           // documents in the result's state; 0 where it has none
+	Partial bool          // of a window, the state holds only what it may soon need
+	Refills uint64        // times that such a window was read again from its index
 	Bytes   int           // of that state, documents not counted, and of what waits; an estimate
 	Changes uint64        // changes that concerned the result
 	Batches uint64        // delivered, after the initial one
@@ -30,8 +32,12 @@ type Info struct {
 
 // String writes the info in one line.
 func (in Info) String() string {
-	return fmt.Sprintf("%s: %s; shared by %d, %d documents, %d bytes; %d changes, %d batches (%d merged), %d waiting, %v busy",
-		in.Query, in.Route, in.Shared, in.Docs, in.Bytes, in.Changes, in.Batches, in.Merged, in.Waiting, in.Busy)
+	docs := plural(in.Docs, "document")
+	if in.Partial {
+		docs = "the first " + docs + " by an index (read again " + plural(int(in.Refills), "time") + ")"
+	}
+	return fmt.Sprintf("%s: %s; shared by %d, %s, %d bytes; %d changes, %d batches (%d merged), %d waiting, %v busy",
+		in.Query, in.Route, in.Shared, docs, in.Bytes, in.Changes, in.Batches, in.Merged, in.Waiting, in.Busy)
 }
 
 // Explain returns how the observation is kept up and what it has cost so far.
@@ -60,6 +66,7 @@ func (h *Handle) infoLocked() Info {
 	}
 	in.Bytes = in.Waiting * int(unsafe.Sizeof(delta{}))
 	if r.order != nil && r.loaded {
+		in.Partial, in.Refills = r.partial, r.refills
 		if in.Docs = r.tree.len(); in.Docs > 0 {
 			// Leaves are two thirds full; the keys are about as long as one of them.
 			in.Bytes += in.Docs * (int(unsafe.Sizeof(item{}))*3/2 + len(r.tree.at(in.Docs/2).key))

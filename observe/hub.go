@@ -123,7 +123,7 @@ func (h *hub) applyLocked(e entry) {
 	h.commit++
 	for i := range e.changes {
 		if c := &e.changes[i]; c.Collection == h.collection {
-			h.meetLocked(c)
+			h.meetLocked(c, e.seq)
 		}
 	}
 	for _, r := range h.loading {
@@ -131,7 +131,8 @@ func (h *hub) applyLocked(e entry) {
 		r.backlog.merge(h.collection, r.since)
 	}
 	for i, r := range h.touched {
-		r.flush(e.seq)
+		h.replenishLocked(r)
+		r.flush(max(e.seq, r.since))
 		h.touched[i] = nil
 	}
 	h.touched = h.touched[:0]
@@ -145,18 +146,19 @@ func (h *hub) applyLocked(e entry) {
 	})
 }
 
-// meetLocked lets each result that a change may concern look at it, once.
-func (h *hub) meetLocked(c *store.Change) {
+// meetLocked lets each result that a change of commit seq may concern, and that
+// has not got it yet, look at it once.
+func (h *hub) meetLocked(c *store.Change, seq store.Seq) {
 	h.changed++
 	h.found = h.routes.route(h.found[:0], c)
 	for i, r := range h.found {
 		h.found[i] = nil
-		if r.met == h.changed {
+		if r.met == h.changed || seq <= r.since {
 			continue
 		}
 		r.met = h.changed
 		r.change(c)
-		if len(r.diff.list) > 0 && r.touched != h.commit {
+		if (len(r.diff.list) > 0 || r.order != nil && r.unsettled()) && r.touched != h.commit {
 			r.touched = h.commit
 			h.touched = append(h.touched, r)
 		}
@@ -216,8 +218,9 @@ func (h *hub) join(hd *Handle, spec *store.Spec, ordered bool) (store.Seq, []ejs
 		}
 		if r.loaded {
 			defer h.mu.Unlock()
-			h.seatLocked(hd, r, h.seq)
-			return h.seq, r.seen()
+			now := max(h.seq, r.since)
+			h.seatLocked(hd, r, now)
+			return now, r.seen()
 		}
 		h.mu.Unlock()
 		<-r.loading
@@ -241,7 +244,7 @@ func (h *hub) join(hd *Handle, spec *store.Spec, ordered bool) (store.Seq, []ejs
 	h.in.release(from.Seq())
 
 	if ordered {
-		r.load(spec, from)
+		r.read(from)
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		return h.loadedLocked(r), r.seen()
@@ -293,6 +296,7 @@ func (h *hub) loadedLocked(r *result) store.Seq {
 		}
 	}
 	r.backlog = intake{}
+	h.replenishLocked(r)
 	r.diff.take() // nobody has seen the state before it
 	seq := max(h.seq, r.since)
 	for _, hd := range r.handles {

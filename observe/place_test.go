@@ -65,7 +65,7 @@ func TestPlace(t *testing.T) {
 	t.Logf("seed %d", seed)
 	r := rand.New(rand.NewPCG(seed, 2))
 	for range 4000 {
-		n := 1 + r.IntN(14)
+		n := 1 + r.IntN(11)
 		shown := func(id, rev int) ejson.Doc {
 			return ejson.Make(ejson.Field{Name: "_id", Value: fmt.Sprint("d", id)}, ejson.Field{Name: "rev", Value: rev})
 		}

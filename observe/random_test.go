@@ -2,6 +2,7 @@ package observe
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -35,14 +36,36 @@ type world struct {
 	*rand.Rand
 	s    *store.Store
 	coll store.Collection[ejson.Doc]
+	ids  int // documents that there may be
+
+	draining bool // for a while more goes than comes
 }
 
 func newWorld(seed uint64) *world {
 	s := store.New(store.Options{})
-	return &world{Rand: rand.New(rand.NewPCG(seed, 3)), s: s, coll: s.Collection("things")}
+	w := &world{Rand: rand.New(rand.NewPCG(seed, 3)), s: s, coll: s.Collection("things")}
+	w.ids = []int{40, 150}[w.IntN(2)]
+	return w
 }
 
-func (w *world) id() string { return fmt.Sprint("d", w.IntN(40)) }
+func (w *world) id() string { return fmt.Sprint("d", w.IntN(w.ids)) }
+
+// indexes are those that come and go; most give the order of some query.
+var indexes = [][]string{{"n"}, {"-n"}, {"room", "-n"}, {"-tags", "o.p"}, {"room"}, {"n", "room"}}
+
+// reindex adds or drops an index.
+func (w *world) reindex(tb testing.TB) {
+	keys := indexes[w.IntN(len(indexes))]
+	var err error
+	if w.IntN(3) > 0 {
+		err = w.coll.Index(keys...)
+	} else if err = w.coll.DropIndex(keys...); errors.Is(err, store.ErrNoIndex) {
+		err = nil
+	}
+	if err != nil {
+		tb.Fatal(err)
+	}
+}
 
 func (w *world) room() string { return fmt.Sprint("r", w.IntN(4)) }
 
@@ -84,6 +107,9 @@ func (w *world) commit(tb testing.TB) (store.Seq, int) {
 	if w.IntN(20) == 0 {
 		name = "others" // commits that concern no observer
 	}
+	if w.IntN(100) == 0 {
+		w.draining = !w.draining
+	}
 	seq, err := w.s.Update(func(tx *store.Tx) error {
 		if w.IntN(400) == 0 {
 			tx.Clear(name)
@@ -94,7 +120,8 @@ func (w *world) commit(tb testing.TB) (store.Seq, int) {
 			old, ok := tx.Get(name, ejson.StringID(id))
 			var err error
 			switch {
-			case ok && w.IntN(4) == 0:
+			case !ok && w.draining && w.IntN(4) > 0:
+			case ok && w.IntN(4) == 0, ok && w.draining && w.IntN(2) == 0:
 				tx.Delete(name, ejson.StringID(id))
 				if w.IntN(3) == 0 { // removed and put back at once
 					err = tx.Put(name, w.doc(id))
@@ -346,12 +373,19 @@ func TestPushedIsFetched(t *testing.T) {
 	}
 	t.Logf("REPLICAD_SEED=%d", seed)
 	wanted := changesWanted(t)
+	refills := uint64(0)
 	for done, round := 0, uint64(0); done < wanted; round++ {
-		done += pushedIsFetched(t, seed+round, min(wanted-done, 10_000))
+		changes, n := pushedIsFetched(t, seed+round, min(wanted-done, 10_000))
+		done += changes
+		refills += n
 	}
+	if refills == 0 && wanted >= usualChanges {
+		t.Error("no window was read again from an index")
+	}
+	t.Logf("windows were read again %d times", refills)
 }
 
-func pushedIsFetched(t *testing.T, seed uint64, wanted int) (changes int) {
+func pushedIsFetched(t *testing.T, seed uint64, wanted int) (changes int, refills uint64) {
 	w := newWorld(seed)
 	m := &moments{last: map[store.Seq]*store.Snapshot{}}
 	var quick, slow []*watcher
@@ -366,6 +400,7 @@ func pushedIsFetched(t *testing.T, seed uint64, wanted int) (changes int) {
 		default:
 			close(x.gate)
 		}
+		refills += x.h.Explain().Refills
 		x.h.Stop()
 		x.mu.Lock()
 		x.finished = true
@@ -388,6 +423,9 @@ func pushedIsFetched(t *testing.T, seed uint64, wanted int) (changes int) {
 		}
 		if len(slow) > 8 || w.IntN(60) == 0 {
 			stop(&slow)
+		}
+		if w.IntN(12) == 0 {
+			w.reindex(t)
 		}
 		var resume func()
 		if w.IntN(50) == 0 {
@@ -424,5 +462,5 @@ func pushedIsFetched(t *testing.T, seed uint64, wanted int) (changes int) {
 	for len(slow) > 0 {
 		stop(&slow)
 	}
-	return changes
+	return changes, refills
 }

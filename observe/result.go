@@ -2,7 +2,6 @@ package observe
 
 import (
 	"math"
-	"slices"
 	"unsafe"
 
 	"github.com/replicad/replicad/ddp/ejson"
@@ -15,10 +14,12 @@ import (
 //
 // Without an order it has no state: a change's Before and After tell whether the
 // document was in the result and whether it is. With an order it holds a tree of
-// all that match, so that the place of a document, and what enters or leaves a
-// window when another comes or goes, is found in O(log n) and without a query.
+// all that match, or of the first of them (see reserve), so that the place of a
+// document, and what enters or leaves a window when another comes or goes, is
+// found in O(log n) and without a query.
 type result struct {
 	name        string // equal for equal queries
+	spec        *store.Spec
 	matcher     *query.Matcher
 	sorter      *query.Sorter // nil: the order of insertion
 	skip, limit int
@@ -29,6 +30,7 @@ type result struct {
 	seats   []*seat
 
 	loaded  bool
+	since   store.Seq  // commits up to here are in its state; 0 where it has none
 	diff    difference // of the commit that is being applied
 	met     uint64     // number of the last change that met it
 	touched uint64     // number of the last commit that met it
@@ -40,11 +42,11 @@ type result struct {
 // order is the state of a result with an order.
 type order struct {
 	tree tree
+	reserve
 
 	// A result is loading while its first state is read, without the mutex, from
-	// a snapshot. Commits go to its backlog until then.
+	// the snapshot of commit since. Commits go to its backlog until then.
 	loading chan struct{} // closed when loaded
-	since   store.Seq     // commits up to here are in the first state
 	backlog intake
 
 	oldKey []byte // scratch
@@ -55,6 +57,7 @@ type order struct {
 func newResult(spec *store.Spec, ordered bool, name string, since store.Seq) *result {
 	r := &result{
 		name:    name,
+		spec:    spec,
 		matcher: spec.Matcher,
 		sorter:  spec.Sorter,
 		skip:    spec.Skip,
@@ -63,7 +66,8 @@ func newResult(spec *store.Spec, ordered bool, name string, since store.Seq) *re
 		loaded:  !ordered,
 	}
 	if ordered {
-		r.order = &order{loading: make(chan struct{}), since: since}
+		r.since = since
+		r.order = &order{reserve: reserveFor(spec), loading: make(chan struct{})}
 	}
 	return r
 }
@@ -75,28 +79,6 @@ func (r *result) appendKey(dst []byte, slot uint64, d ejson.Doc) []byte {
 	}
 	return append(dst, byte(slot>>56), byte(slot>>48), byte(slot>>40), byte(slot>>32),
 		byte(slot>>24), byte(slot>>16), byte(slot>>8), byte(slot))
-}
-
-// load reads the first state. Nobody else uses the result meanwhile.
-func (r *result) load(spec *store.Spec, from *store.Snapshot) {
-	all := *spec
-	all.Sorter, all.Skip, all.Limit = nil, 0, 0
-	var items []item
-	var buf []byte
-	for slot, d := range all.Run(from) {
-		buf = r.appendKey(buf[:0], slot, d)
-		items = append(items, item{key: string(buf), doc: d})
-	}
-	byKey := func(a, b item) int {
-		if a.key < b.key {
-			return -1
-		}
-		return 1
-	}
-	if !slices.IsSortedFunc(items, byKey) {
-		slices.SortFunc(items, byKey)
-	}
-	r.tree = bulk(items)
 }
 
 func (r *result) span() span { return span{tree: &r.tree, skip: r.skip, limit: r.limit} }
@@ -152,9 +134,14 @@ func (r *result) arrange(c *store.Change, was, is bool) {
 	from, to := nowhere, nowhere
 	if was {
 		r.oldKey = r.appendKey(r.oldKey[:0], c.Slot, c.Before)
+		was = !r.beyond(r.oldKey)
 	}
 	if is {
 		r.newKey = r.appendKey(r.newKey[:0], c.Slot, c.After)
+		is = !r.beyond(r.newKey)
+	}
+	if !was && !is {
+		return
 	}
 	if was && is && string(r.oldKey) == string(r.newKey) {
 		// The usual update: the place stays, so nothing else is concerned.
@@ -193,6 +180,7 @@ func (r *result) arrange(c *store.Change, was, is bool) {
 	if r.limit > 0 {
 		last := r.skip + r.limit - 1
 		r.cross(last, from > last, to > last, to)
+		r.trim()
 	}
 }
 

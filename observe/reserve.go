@@ -1,0 +1,168 @@
+package observe
+
+import (
+	"slices"
+
+	"github.com/replicad/replicad/store"
+)
+
+// reserve is what a result with a limit keeps beyond its window, where an index
+// gives its order: the tree then holds the first of the documents that match, and
+// the last key in it is a bound behind which a change concerns nobody. Removals eat
+// the margin; when they have come to the window, the rows are read again from the
+// index. Where no index gives the order, the tree is whole and there is no bound.
+//
+// Invariants: the tree holds every document that matches, or, where it is partial,
+// every one whose key is not above the bound, and no other. Between two commits a
+// partial tree has at least need documents; while one is worked in it may have
+// fewer, and what lies behind the bound then counts as not there until the rows
+// are read again.
+type reserve struct {
+	need    int    // documents up to the end of the window; 0: all
+	margin  int    // documents wanted behind them
+	indexed bool   // an index gives the order
+	partial bool   // documents that match lie behind the bound
+	bound   string // a key; where the tree is partial
+	recheck int    // a tree without an index that has grown to this asks for one again
+	refills uint64
+}
+
+const (
+	// A margin as large as the window makes the rows that are read again, two for
+	// each removal that made it necessary, cheaper than the removals. Below 16 the
+	// first steps into the index would cost more than the rows.
+	leastMargin = 16
+	// A window that ends farther out than this is no window.
+	mostNeed = 1 << 26
+)
+
+func reserveFor(spec *store.Spec) reserve {
+	if spec.Limit <= 0 || spec.Limit > mostNeed || spec.Skip > mostNeed {
+		return reserve{}
+	}
+	need := spec.Skip + spec.Limit
+	return reserve{need: need, margin: max(need, leastMargin)}
+}
+
+// unsettled reports whether, after a commit, the rows are to be read again, or an
+// index is to be asked for: by a result that started in an empty collection,
+// perhaps, or before there was an index.
+func (o *order) unsettled() bool {
+	if o.partial {
+		return o.tree.len() < o.need
+	}
+	return o.need > 0 && !o.indexed && o.tree.len() >= o.recheck
+}
+
+// beyond reports whether a document with that key is none of the tree's.
+func (rs *reserve) beyond(key []byte) bool { return rs.partial && view(key) > rs.bound }
+
+// read makes the state anew from a snapshot. Where that is not the first state,
+// the mutex is held, and otherwise nobody else uses the result.
+func (r *result) read(from *store.Snapshot) {
+	rows := *r.spec
+	rows.Skip, rows.Limit = 0, 0
+	if r.need > 0 {
+		rows.Limit = r.need + r.margin
+	}
+	plan := rows.Plan(from)
+	if r.indexed = r.need > 0 && plan.Sorted; !r.indexed {
+		if rows.Limit = 0; !rows.Plan(from).Sorted {
+			rows.Sorter = nil // to sort keys is cheaper
+		}
+	}
+	if r.indexed && !plan.Exact() {
+		// The rows may lie far apart in the index. Each reading of them pays for
+		// the next, so that all together cost no more than a few walks along it.
+		r.margin = min(2*r.margin, mostNeed)
+	}
+	var items []item
+	var buf []byte
+	for slot, d := range rows.Run(from) {
+		buf = r.appendKey(buf[:0], slot, d)
+		items = append(items, item{key: string(buf), doc: d})
+	}
+	byKey := func(a, b item) int {
+		if a.key < b.key {
+			return -1
+		}
+		return 1
+	}
+	if !slices.IsSortedFunc(items, byKey) {
+		slices.SortFunc(items, byKey)
+	}
+	r.tree = bulk(items)
+	if r.partial = r.indexed && len(items) == rows.Limit; r.partial {
+		r.bound = items[len(items)-1].key
+	}
+	r.recheck = 2*len(items) + r.need + 2*r.margin
+}
+
+// trim shortens a tree that has more than it may soon need.
+func (r *result) trim() {
+	if !r.indexed || r.tree.len() <= r.need+2*r.margin {
+		return
+	}
+	for n := r.tree.len(); n > r.need+r.margin; n-- {
+		r.tree.cut(r.tree.at(n - 1).key)
+	}
+	r.partial = true
+	r.bound = r.tree.at(r.tree.len() - 1).key
+}
+
+// replenishLocked makes sure, after a commit, that a window is full if it can be.
+//
+// The rows are read from the store as it is now, which may be ahead of the hub: so
+// the result goes ahead too. Its difference then leads from what its handles know
+// straight to that later commit, and the commits up to it, when the hub comes to
+// them, do not concern it any more. The inbox is held meanwhile for the reason
+// that a start has: no commit up to the snapshot is merged with a later one.
+func (h *hub) replenishLocked(r *result) {
+	if r.order == nil || !r.unsettled() {
+		return
+	}
+	if !r.partial {
+		r.recheck = 2 * r.tree.len()
+		rows := *r.spec
+		rows.Skip, rows.Limit = 0, r.need+r.margin
+		r.indexed = rows.Plan(h.store.Snapshot()).Sorted
+		r.trim()
+		return
+	}
+	h.in.hold()
+	from := h.store.Snapshot()
+	h.in.release(from.Seq())
+	before := r.shown()
+	r.read(from)
+	r.since = from.Seq()
+	r.refills++
+	r.diff.turn(before, r.shown())
+}
+
+// shown returns the items in the window.
+func (r *result) shown() []item {
+	n := r.span().len()
+	items := make([]item, 0, n)
+	r.tree.each(r.skip, r.skip+n, func(it item) { items = append(items, it) })
+	return items
+}
+
+// turn folds in what leads from one sequence of items, in the order of their keys,
+// to another.
+func (df *difference) turn(before, after []item) {
+	apart(before, after, func(it item) { df.fold(delta{id: it.doc.ID(), old: it}) })
+	apart(after, before, func(it item) { df.fold(delta{id: it.doc.ID(), new: it}) })
+}
+
+// apart calls fn for the items of one sequence that are not in another.
+func apart(some, other []item, fn func(item)) {
+	j := 0
+	for _, it := range some {
+		for j < len(other) && other[j].key < it.key {
+			j++
+		}
+		if j == len(other) || other[j] != it {
+			fn(it)
+		}
+	}
+}
