@@ -135,6 +135,11 @@ func (s *Session) call(m ddp.Method, past *past, t *turn) {
 		s.answer(past, ddp.Result{ID: m.ID, Err: notFound(m.Name).ForClient()}, true)
 		return
 	}
+	if err := s.allow(m.Name, false, user); err != nil {
+		s.answer(past, ddp.Result{ID: m.ID, Err: err.ForClient()}, false)
+		return
+	}
+	s.count.made.Add(1)
 	c := &Call{Params: m.Params, UserID: user, RandomSeed: m.RandomSeed, s: s, id: m.ID, name: m.Name, turn: t}
 	var v ejson.Value
 	err := errGone

@@ -46,6 +46,14 @@
 //
 // A client that sends faster than it is served is slowed down by TCP.
 //
+// # What stands around handlers
+//
+// [Server.WrapMethods], WrapPublications, WrapIncoming and WrapOutgoing put middleware
+// around methods, publications and frames. [Server.Limit] bounds how often something
+// may be asked for; [Server.Tap] watches frames, without their secrets; Server.Stats
+// and Session.Stats count. [Server.SetStrategy] has sessions remember less of a
+// collection than the documents.
+//
 // # Errors
 //
 // A client is told the *ddp.Error that a handler returns; any other error, and any
@@ -62,6 +70,8 @@
 //     the parameters of a method cannot be decoded, the method gets an error.
 //   - 138: names are exact; toString is neither message, publication nor method.
 //   - 139: messages, subscriptions, calls and queues have limits.
+//   - 195: documents that the runs before a change of user held, under a strategy that
+//     remembers ids, and that no new run holds, are removed.
 //   - 145: a method whose writes propagate late is answered with data, updated,
 //     result as well; Meteor sends the result first.
 //   - 152: a call that is sent again is answered from memory, and made once. An id

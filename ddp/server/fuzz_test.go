@@ -3,11 +3,14 @@ package server_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/replicad/replicad/ddp/ejson"
@@ -112,5 +115,65 @@ func FuzzSession(f *testing.F) {
 				t.Fatal("neither an answer nor an end")
 			}
 		}
+	})
+}
+
+// FuzzConnect quotes arbitrary sessions and counts, with SESSION standing for one that
+// lives and whose client is away. Whatever is asked, the answer is a session or a
+// refusal; a resumed one is sent nothing but what followed; and the server is left with
+// no more than it should have.
+func FuzzConnect(f *testing.F) {
+	for _, count := range []string{"1", "2", "3", "4", "5", "0", "-1", "1.5", "1e3", "9223372036854775807", "99999999999999999999", `"3"`, "null", "[]"} {
+		f.Add([]byte(`{"msg":"connect","version":"1","support":["1"],"session":"SESSION","receivedCount":` + count + `}`))
+	}
+	for _, session := range []string{"SESSIO", "SESSIONS", "", "\u0000", "' OR 1=1"} {
+		f.Add([]byte(`{"msg":"connect","version":"1","support":["1"],"session":"` + session + `","receivedCount":1}`))
+	}
+	f.Add([]byte(`{"msg":"connect","version":"pre1","support":["pre1"],"session":"SESSION","receivedCount":2}`))
+	f.Add([]byte(`{"msg":"connect","version":"1","support":["1"],"session":{"$ne":null},"receivedCount":1}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		synctest.Test(t, func(t *testing.T) {
+			srv := keeping()
+			k := keep(srv, "p")
+			c := dial(t, srv)
+			id := c.open()
+			c.send(sub("s", "p"))
+			sent := c.take()
+			p := <-k.got
+			p.Added("c", must(`{"_id":"1"}`))
+			sent = append(sent, c.take()...)
+			c.cut()
+			p.Added("c", must(`{"_id":"2"}`))
+			sent = append(sent, `{"msg":"added","collection":"c","id":"2","fields":{}}`)
+			c = dial(t, srv)
+			c.send(string(bytes.ReplaceAll(text, []byte("SESSION"), []byte(id))))
+			got := c.take()
+			if len(got) == 0 {
+				t.Fatal("no answer")
+			}
+			var m struct{ Msg, Session string }
+			json.Unmarshal([]byte(got[0]), &m)
+			switch {
+			case m.Msg == "connected" && m.Session == id:
+				if n := len(got) - 1; n > len(sent) || !slices.Equal(got[1:], sent[len(sent)-n:]) {
+					t.Errorf("resumed with %q", got)
+				}
+			case m.Msg == "connected":
+				if len(m.Session) != len(id) || len(got) != 1 {
+					t.Errorf("%q", got)
+				}
+			case m.Msg != "failed" && m.Msg != "error":
+				t.Errorf("%q", got)
+			}
+			if n := len(collect(srv)); n > 2 {
+				t.Errorf("%d sessions", n)
+			}
+			c.cut()
+			time.Sleep(2 * time.Minute)
+			synctest.Wait()
+			if n := len(collect(srv)); n != 0 {
+				t.Errorf("%d sessions after the grace", n)
+			}
+		})
 	})
 }

@@ -31,6 +31,8 @@ type link struct {
 	session *Session // nil until connected
 	beat    *wire.Heartbeat
 
+	incoming, outgoing FrameFunc // nil where nothing is wrapped
+
 	sweep *time.Timer // of the writer alone, like the next
 	swept bool        // sweep is set
 
@@ -94,13 +96,24 @@ func (l *link) read() error {
 		if err != nil {
 			return err
 		}
-		if s := l.session; s != nil {
-			l.beat.Heard()
-			err = s.receive(l, frame)
-		} else {
+		s := l.session
+		l.seen(s, false, frame)
+		switch {
+		case s == nil:
 			err = l.receive(frame)
+		case l.incoming == nil:
+			l.beat.Heard()
+			s.count.received(len(frame))
+			err = s.receive(l, frame)
+		default:
+			l.beat.Heard()
+			s.count.received(len(frame))
+			err = l.incoming(s, frame)
 		}
 		if err != nil {
+			if s != nil {
+				s.cancel(err) // it is not the network that failed
+			}
 			return err
 		}
 	}
@@ -140,8 +153,12 @@ func (l *link) receive(frame []byte) error {
 
 // say sends a message to a client that is not connected. It waits for a client that
 // does not read, at most until the handshake is overdue.
-func (l *link) say(m ddp.Message) error {
-	return l.transport.Write(l.ctx, ddp.Append(nil, m), false)
+func (l *link) say(m ddp.Message) error { return l.put(ddp.Append(nil, m)) }
+
+// put gives a frame to the transport.
+func (l *link) put(frame []byte) error {
+	l.seen(l.session, true, frame)
+	return l.transport.Write(l.ctx, frame, false)
 }
 
 // connect gives the link a session: the one that the client had, or a new one.
@@ -170,6 +187,7 @@ func (l *link) connect(m ddp.Connect) error {
 func (l *link) begin(s *Session) {
 	l.connected.Store(true)
 	l.session = s
+	l.wrapFrames()
 	interval := l.server.heartbeat()
 	if l.version == "pre1" {
 		interval = -1 // it has no pings
@@ -181,7 +199,10 @@ func (l *link) begin(s *Session) {
 // urgent sends a message ahead of what is queued. That it fails shows that the
 // client is gone also while the reader waits and cannot see it.
 func (l *link) urgent(m ddp.Message) {
-	err := l.transport.Write(l.ctx, ddp.Append(nil, m), true)
+	frame := ddp.Append(nil, m)
+	l.session.count.sent(1, len(frame))
+	l.seen(l.session, true, frame)
+	err := l.transport.Write(l.ctx, frame, true)
 	if err != nil && !errors.Is(err, wire.ErrClosed) {
 		l.cancel(err)
 	}
@@ -194,7 +215,8 @@ func (l *link) write() {
 	l.sweep = time.NewTimer(time.Hour)
 	l.sweep.Stop()
 	defer l.sweep.Stop()
-	err := l.transport.Write(l.ctx, l.hello, false)
+	s.count.sent(1, len(l.hello))
+	err := l.put(l.hello)
 	for err == nil {
 		s.mu.Lock()
 		b := s.out.unwritten()
@@ -219,7 +241,12 @@ func (l *link) writeBatch(b batch) error {
 	var err error
 	n, start, told := 0, b.from, b.from
 	for _, end := range b.ends {
-		if err = l.transport.Write(l.ctx, b.bytes[start:end], false); err != nil {
+		if l.outgoing == nil {
+			err = l.put(b.bytes[start:end])
+		} else {
+			err = l.outgoing(s, b.bytes[start:end])
+		}
+		if err != nil {
 			break
 		}
 		n++
@@ -232,6 +259,7 @@ func (l *link) writeBatch(b batch) error {
 			s.mu.Unlock()
 		}
 	}
+	s.count.sent(n, int(start-b.from))
 	now := time.Now()
 	s.mu.Lock()
 	s.out.written(n, now)

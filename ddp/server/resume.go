@@ -150,6 +150,7 @@ func (s *Session) lag() {
 	if again {
 		return
 	}
+	s.server.slow.Add(1)
 	s.log.Warn(ErrSlow.Error(), "remote", s.Addr(), "limit", s.server.maxQueue(), "resumable", stays)
 	if stays {
 		l.cancel(ErrSlow)

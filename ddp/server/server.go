@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/replicad/replicad/ddp/internal/wire"
@@ -75,6 +76,10 @@ type Server struct {
 	// OnConnect is called for each new session, before its first message is
 	// handled. nil: nothing is called.
 	OnConnect func(*Session)
+	// Tap is shown every frame of every connection, pings included, as it comes or is
+	// about to go; those of one direction of one connection in order. It must not wait:
+	// the connection does. nil: nobody watches.
+	Tap func(Sighting)
 	// Logger takes what goes wrong. nil: slog.Default.
 	Logger *slog.Logger
 
@@ -87,6 +92,15 @@ type Server struct {
 	closed    bool
 
 	strategies map[string]Strategy // by collection
+	limits     []*limiter
+
+	aroundMethods      []func(MethodFunc) MethodFunc
+	aroundPublications []func(PublishFunc) PublishFunc
+	aroundIncoming     []func(FrameFunc) FrameFunc
+	aroundOutgoing     []func(FrameFunc) FrameFunc
+
+	past          Stats // of sessions that have ended, as far as it counts up
+	slow, refused atomic.Uint64
 }
 
 // PublishFunc is the body of a publication; see [Server.Publish].
@@ -149,8 +163,15 @@ func (s *Server) Method(name string, fn func(ctx context.Context, c *Call) (any,
 	s.methods[name] = fn
 }
 
-// ServeHTTP takes a WebSocket connection, and returns when it has ended; see
-// [Server.Serve]. Meteor's clients look for it at the path /websocket.
+// ServeHTTP serves a client that comes over HTTP, and returns when its connection has
+// ended; see [Server.Serve]. What it serves depends on the end of the path, so that the
+// server may be mounted at / or at /app/:
+//
+//   - …/websocket, …/sockjs/websocket and all that is not named here: WebSocket; Meteor's
+//     clients look for it at the first of these;
+//   - …/sockjs/<server>/<session>/websocket: WebSocket with the framing of SockJS;
+//   - …/sockjs/info and …/sockjs: what clients of SockJS ask for first;
+//   - anything else below …/sockjs: not found, since these are its other transports.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	closed := s.closed
@@ -160,7 +181,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var user string
-	if s.Authorize != nil {
+	if s.Authorize != nil && r.Header.Get("Upgrade") != "" {
 		var err error
 		if user, err = s.Authorize(r); err != nil {
 			s.logger().Info("server: connection refused", "remote", r.RemoteAddr, "err", err)
@@ -168,13 +189,15 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	socket, err := wire.Upgrade(w, r, wire.UpgradeOptions{
+	socket, err := wire.Accept(w, r, wire.UpgradeOptions{
 		Limits:      wire.Limits{Message: s.maxMessage()},
 		CheckOrigin: s.CheckOrigin,
 	})
 	if err != nil {
-		s.logger().Debug("server: no WebSocket", "remote", r.RemoteAddr, "err", err)
-		return // Upgrade has answered
+		if !errors.Is(err, wire.ErrAnswered) {
+			s.logger().Debug("server: no WebSocket", "remote", r.RemoteAddr, "err", err)
+		}
+		return // Accept has answered
 	}
 	s.serve(r.Context(), socket, peer{
 		addr:   forwarded(r, s.TrustedProxies),
@@ -295,13 +318,19 @@ func (s *Server) forget(session *Session) {
 	defer s.mu.Unlock()
 	if s.sessions[session.id] == session {
 		delete(s.sessions, session.id)
+		s.past.Opened++
+		s.past.addEnded(session.Stats())
 	}
 }
 
 func (s *Server) method(name string) MethodFunc {
 	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return s.methods[name]
+	fn, around := s.methods[name], s.aroundMethods
+	s.mu.RUnlock()
+	if fn == nil {
+		return nil
+	}
+	return wrapped(fn, around)
 }
 
 func (s *Server) publication(name string) PublishFunc {

@@ -58,6 +58,7 @@ type Session struct {
 	done   chan struct{}  // closed when the session has ended
 	wg     sync.WaitGroup // holders of a turn, publications
 	live   bool           // universal publications begun; belongs to server.mu
+	count  counters
 
 	mu       sync.Mutex // guards the rest; a leaf, but for the contexts' own locks
 	link     *link      // nil while the client is away

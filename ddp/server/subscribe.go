@@ -17,8 +17,12 @@ func (s *Session) subscribe(m ddp.Sub, t *turn) {
 		s.mu.Unlock()
 		return // active already: a client that resumed asks again
 	}
-	var refused *ddp.Error
+	user := s.user
+	s.mu.Unlock()
+	refused := s.allow(m.Name, true, user)
+	s.mu.Lock()
 	switch {
+	case refused != nil:
 	case fn == nil:
 		refused = ddp.NumericError(404, "Subscription '"+m.Name+"' not found")
 	case len(s.subs) >= s.server.maxSubs():
@@ -31,6 +35,7 @@ func (s *Session) subscribe(m ddp.Sub, t *turn) {
 	}
 	p := s.publishLocked(m.ID, m.Name, m.Params, fn, t)
 	s.mu.Unlock()
+	s.count.subscribed.Add(1)
 	p.run()
 }
 
@@ -85,7 +90,7 @@ func (p *Publication) run() {
 		}
 	}()
 	if p.ctx.Err() == nil {
-		err = p.fn(p.ctx, p)
+		err = p.s.server.wrapPublication(p.fn)(p.ctx, p)
 	}
 }
 
