@@ -29,6 +29,7 @@ const maxRequest = 4 << 20
 //	POST /find    {collection, selector, sort, …}   a document a line
 //	POST /explain the same                          one EJSON object
 //	POST /count   the same                          {count}
+//	POST /distinct the same and a path              {values}
 //	GET  /observers                                 a live result a line
 //	POST /watch   the same                          an event a line, until the client leaves
 //	POST /call    {method, params}                  {result} or {error}
@@ -58,6 +59,10 @@ func newAPI(src source) http.Handler {
 		}
 		n, err := src.count(r.Context(), req)
 		answer(w, ejson.Make(ejson.Field{Name: "count", Value: n}), err)
+	})
+	mux.HandleFunc("POST /distinct", func(w http.ResponseWriter, r *http.Request) {
+		d, err := serveDistinct(src, r)
+		answer(w, d, err)
 	})
 	mux.HandleFunc("GET /observers", stream(func(ctx context.Context, _ request, yield func(ejson.Doc) error) error {
 		return src.observers(ctx, yield)
@@ -197,6 +202,24 @@ func serveCall(src source, r *http.Request) (ejson.Doc, error) {
 	return b.Doc(), nil
 }
 
+// serveDistinct runs POST /distinct.
+func serveDistinct(src source, r *http.Request) (ejson.Doc, error) {
+	d, err := readDoc(r)
+	if err != nil {
+		return ejson.Doc{}, err
+	}
+	req, err := requestOf(d)
+	if err != nil {
+		return ejson.Doc{}, err
+	}
+	path := d.Field("path")
+	if path.Kind() != ejson.String {
+		return ejson.Doc{}, usagef("path: wants a dotted path, got %v", path)
+	}
+	values, err := src.distinct(r.Context(), req, path.Str())
+	return ejson.Make().WithValue("values", values.Value()), err
+}
+
 // readDoc reads the body of a request as one EJSON object.
 func readDoc(r *http.Request) (ejson.Doc, error) {
 	body, err := io.ReadAll(r.Body)
@@ -234,7 +257,7 @@ func answer(w http.ResponseWriter, d ejson.Doc, err error) {
 
 // isUsage reports whether an error is the asker's own.
 func isUsage(err error) bool {
-	return errors.As(err, new(usageError)) || errors.As(err, new(*query.SyntaxError))
+	return errors.As(err, new(usageError)) || errors.As(err, new(*query.SyntaxError)) || errors.As(err, new(*query.HintError))
 }
 
 // statusOf picks the HTTP status of an error.

@@ -62,6 +62,15 @@ func (c *apiClient) count(ctx context.Context, r request) (int, error) {
 	return int(d.Field("count").Number()), err
 }
 
+func (c *apiClient) distinct(ctx context.Context, r request, path string) (ejson.Array, error) {
+	d, err := r.doc()
+	if err != nil {
+		return ejson.Array{}, err
+	}
+	d, err = c.one(ctx, http.MethodPost, "/distinct", d.WithValue("path", ejson.StringValue(path)))
+	return d.Field("values").Array(), err
+}
+
 func (c *apiClient) observers(ctx context.Context, yield func(ejson.Doc) error) error {
 	return c.do(ctx, http.MethodGet, "/observers", ejson.Doc{}, func(r io.Reader) error { return readLines(r, yield) })
 }

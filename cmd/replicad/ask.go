@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -19,6 +20,7 @@ type queryFlags struct {
 	sort        []string
 	fields      []string
 	skip, limit int
+	hint        string
 }
 
 func (f *queryFlags) add(cmd *cobra.Command) {
@@ -26,6 +28,7 @@ func (f *queryFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringSliceVar(&f.sort, "sort", nil, `order by these paths, "-" before one to descend`)
 	cmd.Flags().StringSliceVar(&f.fields, "fields", nil, `keep only these fields and _id, or drop those with "-" before them`)
 	cmd.Flags().IntVar(&f.skip, "skip", 0, "leave out the first `N` documents")
+	cmd.Flags().StringVar(&f.hint, "hint", "", "use this index, by its name; $natural for a scan")
 	cmd.Flags().IntVar(&f.limit, "limit", 0, "keep at most `N` documents; 0 keeps all")
 }
 
@@ -38,7 +41,7 @@ func (f *queryFlags) request(args []string) (request, error) {
 	if len(args) == 0 || len(args) > 2 {
 		return request{}, usagef("wants COLL and perhaps a SELECTOR, got %d arguments", len(args))
 	}
-	r := request{collection: args[0], sort: f.sort, fields: f.fields, skip: f.skip, limit: f.limit}
+	r := request{collection: args[0], sort: f.sort, fields: f.fields, skip: f.skip, limit: f.limit, hint: f.hint}
 	if f.skip < 0 || f.limit < 0 {
 		return r, usagef("--skip and --limit want a number from 0, got %d and %d", f.skip, f.limit)
 	}
@@ -134,6 +137,45 @@ func newCount() *cobra.Command {
 				}
 				_, err = fmt.Fprintln(cmd.OutOrStdout(), n)
 				return err
+			})
+		},
+	}
+	flags.add(cmd)
+	return cmd
+}
+
+func newDistinct() *cobra.Command {
+	var flags queryFlags
+	cmd := &cobra.Command{
+		Use:   "distinct COLL PATH [SELECTOR]",
+		Short: "Print the different values of a path, one as JSON a line",
+		Example: `  replicad distinct tasks list '{"done": false}'
+  replicad distinct fruit tags --file fruit.jsonl`,
+		Args: argsBetween(1, 3, "COLL, PATH and perhaps a SELECTOR"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if flags.source.file != "" && (len(args) == 1 || isObject(args[1])) {
+				args = append([]string{lineCollection}, args...)
+			}
+			if len(args) < 2 || len(args) > 3 {
+				return usagef("distinct wants COLL, PATH and perhaps a SELECTOR, got %d arguments", len(args))
+			}
+			path := args[1]
+			r, err := flags.request(slices.Delete(args, 1, 2))
+			if err != nil {
+				return err
+			}
+			return flags.source.with(cmd.Context(), r.collection, func(src source) error {
+				values, err := src.distinct(cmd.Context(), r, path)
+				if err != nil {
+					return err
+				}
+				out := bufio.NewWriter(cmd.OutOrStdout())
+				for _, v := range values.All() {
+					if _, err := out.Write(append(v.AppendJSON(nil), '\n')); err != nil {
+						return err
+					}
+				}
+				return out.Flush()
 			})
 		},
 	}

@@ -99,4 +99,16 @@ func TestCountAndExplainLines(t *testing.T) {
 	if !strings.Contains(got.out, "returned  2 of 3 documents") {
 		t.Errorf("explain: %q %s", got.out, got.errors)
 	}
+	for _, args := range [][]string{
+		{"distinct", "fruit", "tags", `{"price":{"$gt":1}}`},
+		{"distinct", "tags", `{"price":{"$gt":1}}`},
+	} {
+		if got := replicad(t.Context(), fruit, append(args, "--file", "-")...); got.out != "\"red\"\n\"green\"\n" {
+			t.Errorf("%q: %q %s", args, got.out, got.errors)
+		}
+	}
+	got = replicad(t.Context(), fruit, "find", "fruit", "--file", "-", "--hint", "nosuch")
+	if got.code == exitOK || !strings.Contains(got.errors, "nosuch") {
+		t.Errorf("hint: %q %s", got.out, got.errors)
+	}
 }

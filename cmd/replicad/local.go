@@ -86,6 +86,11 @@ func (s *storeSource) count(_ context.Context, r request) (int, error) {
 	return r.query(s.store).Count()
 }
 
+func (s *storeSource) distinct(_ context.Context, r request, path string) (ejson.Array, error) {
+	values, err := r.query(s.store).Distinct(path)
+	return ejson.ArrayOf(values...), err
+}
+
 func (s *storeSource) observers(_ context.Context, yield func(ejson.Doc) error) error {
 	for _, in := range observe.Handles(s.store) {
 		d := ejson.Make(

@@ -16,6 +16,7 @@ type request struct {
 	fields     []string
 	skip       int
 	limit      int
+	hint       string
 }
 
 // query returns the request as a query of a store. A fault in it shows at the
@@ -27,6 +28,9 @@ func (r request) query(s *store.Store) store.Query[ejson.Doc] {
 	}
 	if len(r.fields) > 0 {
 		q = q.Fields(r.fields...)
+	}
+	if r.hint != "" {
+		q = q.Hint(r.hint)
 	}
 	return q.Skip(r.skip).Limit(r.limit)
 }
@@ -46,6 +50,9 @@ func (r request) doc() (ejson.Doc, error) {
 	b.Add("fields", stringList(r.fields))
 	b.Add("skip", ejson.NumberValue(float64(r.skip)))
 	b.Add("limit", ejson.NumberValue(float64(r.limit)))
+	if r.hint != "" {
+		b.Add("hint", ejson.StringValue(r.hint))
+	}
 	return b.Doc(), nil
 }
 
@@ -59,7 +66,7 @@ func selectorDoc(selector any) (ejson.Doc, error) {
 
 // requestOf reads a request that the local API was given.
 func requestOf(d ejson.Doc) (request, error) {
-	if err := onlyFields(d, "collection", "selector", "sort", "fields", "skip", "limit"); err != nil {
+	if err := onlyFields(d, "collection", "selector", "sort", "fields", "skip", "limit", "hint", "path"); err != nil {
 		return request{}, err
 	}
 	r := request{collection: d.Field("collection").Str()}
@@ -76,6 +83,11 @@ func requestOf(d ejson.Doc) (request, error) {
 			return r, usagef("selector: %w", err)
 		}
 		r.selector = id
+	}
+	if hint := d.Field("hint"); hint.Kind() == ejson.String {
+		r.hint = hint.Str()
+	} else if !hint.IsMissing() {
+		return r, usagef("hint: wants the name of an index, got %v", hint)
 	}
 	var err error
 	if r.sort, err = stringsOf(d, "sort"); err != nil {

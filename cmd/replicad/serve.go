@@ -79,11 +79,16 @@ func runServe(ctx context.Context, stdin io.Reader, stderr io.Writer, flags serv
 		return fmt.Errorf("--listen: %w", err)
 	}
 	defer listener.Close() // a second time where the web server has done so
-	s, closeStore, err := openStore(ctx, flags.db)
+	s, db, err := openStore(ctx, flags.db)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, closeStore()) }()
+	options := storeServerOptions{allowWrites: flags.allowWrites, logger: newLogger(stderr, flags.verbose)}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	if db != nil {
+		options.flush = db.Flush
+		defer func() { err = errors.Join(err, db.Close()) }()
+	}
 	for _, ix := range indexes {
 		if err := s.Collection(ix.collection).Index(ix.keys...); err != nil {
 			return usagef("--index %s: %w", ix.collection, err)
@@ -95,16 +100,13 @@ func runServe(ctx context.Context, stdin io.Reader, stderr io.Writer, flags serv
 		}
 		flags.collections = append(flags.collections, load.collection)
 	}
-	srv := newStoreServer(s, storeServerOptions{
-		collections: publishedNames(s, flags.collections),
-		allowWrites: flags.allowWrites,
-		logger:      newLogger(stderr, flags.verbose),
-	})
+	options.collections = publishedNames(s, flags.collections)
+	srv := newStoreServer(s, options)
 	web := &http.Server{Handler: srv.handler(), ReadHeaderTimeout: 10 * time.Second}
 	served := make(chan error, 1)
 	go func() { served <- web.Serve(listener) }()
 	snap := s.Snapshot()
-	for _, name := range publishedNames(s, flags.collections) {
+	for _, name := range options.collections {
 		fmt.Fprintf(stderr, "publishing %s: %s\n", name, plural(snap.Len(name), "document"))
 	}
 	fmt.Fprintf(stderr, "%s%s/websocket\n", serveLine, listener.Addr())
@@ -119,11 +121,10 @@ func runServe(ctx context.Context, stdin io.Reader, stderr io.Writer, flags serv
 	return errors.Join(srv.shutdown(grace), web.Close())
 }
 
-// openStore returns a store, kept in a file where there is one.
-func openStore(ctx context.Context, path string) (s *store.Store, closeStore func() error, err error) {
+// openStore returns a store, and the file that keeps it where there is one.
+func openStore(ctx context.Context, path string) (*store.Store, *persist.DB, error) {
 	if path == "" {
-		s = store.New(store.Options{})
-		return s, s.Close, nil
+		return store.New(store.Options{}), nil, nil
 	}
 	wait, cancel := context.WithTimeout(ctx, lockPatience)
 	defer cancel()
@@ -131,11 +132,11 @@ func openStore(ctx context.Context, path string) (s *store.Store, closeStore fun
 	if err != nil {
 		return nil, nil, err
 	}
-	s = store.New(store.Options{Journal: db})
+	s := store.New(store.Options{Journal: db})
 	if err := s.Load(db.Seq(), db.Records()); err != nil {
 		return nil, nil, errors.Join(fmt.Errorf("load %s: %w", path, err), db.Close())
 	}
-	return s, func() error { return errors.Join(s.Close(), db.Close()) }, nil
+	return s, db, nil
 }
 
 // publishedNames returns what is published: the collections that have documents

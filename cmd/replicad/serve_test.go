@@ -3,8 +3,11 @@ package main
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -123,6 +126,8 @@ func TestDaemon(t *testing.T) {
 		{"find by id", []string{"find", "fruit", "b", "--fields", "price"}, exitOK, `{"_id":"b","price":1}` + "\n"},
 		{"count", []string{"count", "fruit", `{"price":{"$gt":2}}`}, exitOK, "2\n"},
 		{"the address as it was told", []string{"count", "fruit", "--addr", "http://" + d.addr + "/"}, exitOK, "3\n"},
+		{"distinct", []string{"distinct", "fruit", "name", `{"price":{"$lt":4}}`}, exitOK, "\"apple\"\n\"banana\"\n"},
+		{"hint", []string{"explain", "fruit", `{"price":{"$gt":2}}`, "--hint", "$natural"}, exitOK, "by scan"},
 		{"nobody watches", []string{"observers"}, exitOK, "nothing is being watched"},
 		{"bad operator", []string{"find", "fruit", `{"a":{"$gtt":1}}`}, exitUsage, "$gtt"},
 		{"status", []string{"status"}, exitOK, "3 documents"},
@@ -285,6 +290,44 @@ func TestServeKeeps(t *testing.T) {
 	want := `{"_id":"z"}` + "\n" + `{"_id":"y","text":"hm"}` + "\n" + `{"_id":"x"}` + "\n"
 	if got := replicad(t.Context(), "", "find", "notes", "--db", db); got.out != want {
 		t.Fatalf("got %q %s, wants %q", got.out, got.errors, want)
+	}
+}
+
+// TestServeAnswersWhenDurable kills a server at once after each answer: what was
+// answered is in the file.
+func TestServeAnswersWhenDurable(t *testing.T) {
+	asCommand(t)
+	db := filepath.Join(t.TempDir(), "served.db")
+	for round := range 5 {
+		cmd := exec.Command(os.Args[0], "serve", "--listen", "127.0.0.1:0", "--db", db, "--collection", "notes", "--allow-writes")
+		stderr, err := cmd.StderrPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		addr := ""
+		for lines := bufio.NewScanner(stderr); addr == "" && lines.Scan(); {
+			addr, _ = strings.CutPrefix(lines.Text(), serveLine)
+			if addr == lines.Text() {
+				addr = ""
+			}
+		}
+		for i := range 3 {
+			id := fmt.Sprintf("%d-%d", round, i)
+			got := replicad(t.Context(), "", "call", "/notes/insert", `{"_id":"`+id+`"}`, "--url", "ws://"+addr)
+			if got.code != exitOK {
+				t.Fatalf("exit %d: %s", got.code, got.errors)
+			}
+		}
+		if err := cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		_ = cmd.Wait() // it was killed
+		if got := replicad(t.Context(), "", "count", "notes", "--db", db); got.out != fmt.Sprintf("%d\n", 3*(round+1)) {
+			t.Fatalf("round %d: %q notes of %d: %s", round, got.out, 3*(round+1), got.errors)
+		}
 	}
 }
 

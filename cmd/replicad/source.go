@@ -20,6 +20,8 @@ type source interface {
 	find(ctx context.Context, r request, yield func(ejson.Doc) error) error
 	// count tells how many documents find would pass.
 	count(ctx context.Context, r request) (int, error)
+	// distinct tells the different values of a path in what find would pass.
+	distinct(ctx context.Context, r request, path string) (ejson.Array, error)
 	// explain runs the query and tells how: plan, examined, returned, of, micros.
 	explain(ctx context.Context, r request) (ejson.Doc, error)
 	// watch passes each event of the live result to yield, from the initial

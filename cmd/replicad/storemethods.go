@@ -10,15 +10,21 @@ import (
 	"github.com/replicad/replicad/store"
 )
 
-// method names a method that writes to the store. `updated` is sent once what it
-// wrote has been fed to the caller's subscriptions.
+// method names a method that writes to the store. Its result is sent once what it
+// wrote is on disk, `updated` once that has been fed to the caller's subscriptions.
 func (s *storeServer) method(name string, fn func(ejson.Array) (any, error)) {
-	s.ddp.Method(name, func(_ context.Context, c *server.Call) (any, error) {
+	s.ddp.Method(name, func(ctx context.Context, c *server.Call) (any, error) {
 		result, err := fn(c.Params)
 		if err != nil {
 			return nil, writeError(err)
 		}
-		c.Fence(uint64(s.store.Snapshot().Seq()))
+		seq := s.store.Snapshot().Seq()
+		c.Fence(uint64(seq))
+		if s.flush != nil {
+			if err := s.flush(ctx, seq); err != nil {
+				return nil, &ddp.Error{Code: "not-durable", Reason: "done, but not on disk yet: " + err.Error()}
+			}
+		}
 		return result, nil
 	})
 }

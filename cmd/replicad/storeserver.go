@@ -17,6 +17,9 @@ type storeServerOptions struct {
 	collections []string
 	allowWrites bool
 	logger      *slog.Logger
+	// flush waits until a commit is on disk; nil where there is no file. A write is
+	// answered when it can no longer be lost.
+	flush func(context.Context, store.Seq) error
 }
 
 // storeServer publishes the collections of a store over DDP, each under its
@@ -25,10 +28,11 @@ type storeServerOptions struct {
 type storeServer struct {
 	store *store.Store
 	ddp   server.Server
+	flush func(context.Context, store.Seq) error
 }
 
 func newStoreServer(s *store.Store, opts storeServerOptions) *storeServer {
-	srv := &storeServer{store: s}
+	srv := &storeServer{store: s, flush: opts.flush}
 	srv.ddp.Logger = opts.logger
 	for _, name := range opts.collections {
 		srv.ddp.Publish(name, srv.publication(name))
