@@ -54,10 +54,7 @@ func Docs[T any](q store.Query[T], cb Callbacks[T]) (*Handle, error) {
 	if err != nil {
 		return nil, err
 	}
-	return start(spec, cb.ordered() || isWindow(spec), typed(func(h *Handle, b Batch[T]) {
-		if b.First && cb.SkipInitial {
-			return
-		}
+	return start(spec, cb.ordered() || isWindow(spec), Options{usualChunk, cb.SkipInitial}, typed(func(h *Handle, b Batch[T]) {
 		for i := range b.Events {
 			if h.ended() {
 				return
@@ -121,10 +118,7 @@ func Changes[T any](q store.Query[T], cb ChangeCallbacks) (*Handle, error) {
 		return nil, err
 	}
 	ordered := cb.AddedBefore != nil || cb.MovedBefore != nil
-	return start(spec, ordered || isWindow(spec), func(h *Handle, b docBatch) error {
-		if b.First && cb.SkipInitial {
-			return nil
-		}
+	return start(spec, ordered || isWindow(spec), Options{usualChunk, cb.SkipInitial}, func(h *Handle, b docBatch) error {
 		for i := range b.Events {
 			if h.ended() {
 				return nil

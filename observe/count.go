@@ -13,7 +13,7 @@ func Count[T any](q store.Query[T], fn func(n int)) (*Handle, error) {
 	whole := *spec
 	whole.Fields = nil // no form of a document counts, so none is made
 	n := 0
-	return start(&whole, isWindow(spec), func(_ *Handle, b docBatch) error {
+	return start(&whole, isWindow(spec), Options{Chunk: usualChunk}, func(_ *Handle, b docBatch) error {
 		was := n
 		for i := range b.Events {
 			switch b.Events[i].Kind {
@@ -23,7 +23,7 @@ func Count[T any](q store.Query[T], fn func(n int)) (*Handle, error) {
 				n--
 			}
 		}
-		if b.First || n != was {
+		if b.First && !b.More || !b.First && n != was {
 			fn(n)
 		}
 		return nil

@@ -11,7 +11,9 @@
 // 9 while the other is still at 4.
 //
 // The initial result comes first and holds every commit whose Update has
-// returned. Two documents that differ only in the order of their fields count as
+// returned. On request ([Options]) it comes in chunks, so that a large one need not
+// become events all at once; they show one moment, and what is committed while they
+// are told follows them. Two documents that differ only in the order of their fields count as
 // equal: going from one to the other is no event.
 //
 // # Slowness

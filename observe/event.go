@@ -55,7 +55,8 @@ type Event[T any] struct {
 // queries share the events: do not modify them.
 type Batch[T any] struct {
 	Seq    store.Seq // the moment that it leads to
-	First  bool      // the events are the initial result, each Added at the end
+	First  bool      // the events are the initial result, or a chunk of it, each Added at the end
+	More   bool      // another chunk of the initial result follows
 	Events []Event[T]
 }
 
@@ -63,16 +64,3 @@ type (
 	docEvent = Event[ejson.Doc]
 	docBatch = Batch[ejson.Doc]
 )
-
-// first returns the batch that brings a result to one who knows nothing of it.
-func first(seq store.Seq, docs []ejson.Doc, ordered bool) docBatch {
-	events := make([]docEvent, len(docs))
-	for i, d := range docs {
-		to := -1
-		if ordered {
-			to = i
-		}
-		events[i] = docEvent{Kind: Added, ID: d.ID(), New: d, From: -1, To: to}
-	}
-	return docBatch{Seq: seq, First: true, Events: events}
-}

@@ -165,3 +165,26 @@ func ExamplePause() {
 	// Output:
 	// rank 2 is now 12
 }
+
+// A large result may come in chunks, all of one moment.
+func ExampleStartWith() {
+	_, todos := kitchen()
+	h, err := observe.StartWith(todos.Find(nil).Sort("rank"), observe.Options{Chunk: 2}, func(b observe.Batch[todo]) {
+		for _, e := range b.Events {
+			fmt.Println(e.New.Text)
+		}
+		if b.More {
+			fmt.Println("and")
+		}
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer h.Stop()
+	// Output:
+	// wash hands
+	// buy flour
+	// and
+	// light the oven
+}

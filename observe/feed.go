@@ -14,13 +14,14 @@ type Sink interface {
 }
 
 // Feed is Start into a sink, as documents of the named collection. The initial
-// result is in the sink when Feed returns.
+// result, which is read and passed on a part at a time, is in the sink when Feed
+// returns.
 func Feed[T any](q store.Query[T], collection string, to Sink) (*Handle, error) {
 	spec, err := compile(q)
 	if err != nil {
 		return nil, err
 	}
-	return start(spec, isWindow(spec), func(h *Handle, b docBatch) error {
+	return start(spec, isWindow(spec), Options{Chunk: usualChunk}, func(h *Handle, b docBatch) error {
 		for i := range b.Events {
 			if h.ended() {
 				return nil

@@ -201,10 +201,9 @@ func (h *hub) reach(ctx context.Context, seq store.Seq) error {
 	}
 }
 
-// join makes hd a handle of the result of spec, and returns the present result
-// with the Seq that it shows. It waits, at most, for the store's writer and for
-// another start of an equal query.
-func (h *hub) join(hd *Handle, spec *store.Spec, ordered bool) (store.Seq, []ejson.Doc) {
+// join makes hd a handle of the result of spec, and returns the present result. It
+// waits, at most, for the store's writer and for another start of an equal query.
+func (h *hub) join(hd *Handle, spec *store.Spec, ordered bool) initial {
 	h.open()
 	// The background is never done, so this gives no error.
 	_ = h.reach(context.Background(), ^store.Seq(0))
@@ -220,7 +219,7 @@ func (h *hub) join(hd *Handle, spec *store.Spec, ordered bool) (store.Seq, []ejs
 			defer h.mu.Unlock()
 			now := max(h.seq, r.since)
 			h.seatLocked(hd, r, now)
-			return now, r.seen()
+			return initial{now, r, slices.Values(r.seen())}
 		}
 		h.mu.Unlock()
 		<-r.loading
@@ -247,13 +246,15 @@ func (h *hub) join(hd *Handle, spec *store.Spec, ordered bool) (store.Seq, []ejs
 		r.read(from)
 		h.mu.Lock()
 		defer h.mu.Unlock()
-		return h.loadedLocked(r), r.seen()
+		return initial{h.loadedLocked(r), r, slices.Values(r.seen())}
 	}
-	var docs []ejson.Doc
-	for _, d := range spec.Run(from) {
-		docs = append(docs, r.project(d))
-	}
-	return from.Seq(), docs
+	return initial{from.Seq(), r, func(yield func(ejson.Doc) bool) {
+		for _, d := range spec.Run(from) {
+			if !yield(d) {
+				return
+			}
+		}
+	}}
 }
 
 // addLocked takes in a result. One with an order is loading, and takes no part

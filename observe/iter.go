@@ -9,17 +9,22 @@ import (
 	"github.com/replicad/replicad/store"
 )
 
-// Batches yields what Start would pass to fn, until ctx is done or the loop is
-// left. The loop's body is the callback: while it runs, batches wait, and merge
-// when they become many. An error is yielded once, and ends the loop.
+// Batches is BatchesWith with the zero Options.
 func Batches[T any](ctx context.Context, q store.Query[T]) iter.Seq2[Batch[T], error] {
+	return BatchesWith(ctx, q, Options{})
+}
+
+// BatchesWith yields what StartWith would pass to fn, until ctx is done or the loop
+// is left. The loop's body is the callback: while it runs, batches wait, and merge
+// when they become many. An error is yielded once, and ends the loop.
+func BatchesWith[T any](ctx context.Context, q store.Query[T], o Options) iter.Seq2[Batch[T], error] {
 	return func(yield func(Batch[T], error) bool) {
 		spec, err := compile(q)
 		if err != nil {
 			yield(Batch[T]{}, err)
 			return
 		}
-		for b := range follow(ctx, spec, hasOrder(spec)) {
+		for b := range follow(ctx, spec, hasOrder(spec), o) {
 			t, err := convert[T](b)
 			if !yield(t, err) || err != nil {
 				return
@@ -29,22 +34,30 @@ func Batches[T any](ctx context.Context, q store.Query[T]) iter.Seq2[Batch[T], e
 }
 
 // follow yields the batches of an observation that lives as long as the loop.
-func follow(ctx context.Context, spec *store.Spec, ordered bool) iter.Seq[docBatch] {
+func follow(ctx context.Context, spec *store.Spec, ordered bool, o Options) iter.Seq[docBatch] {
 	return func(yield func(docBatch) bool) {
 		if ctx.Err() != nil {
 			return
 		}
-		h, b := begin(spec, ordered)
+		h, in := begin(spec, ordered)
 		defer h.quit()
-		h.each(ctx, b, yield)
+		for b := range in.batches(o) {
+			if !yield(b) || ctx.Err() != nil {
+				return
+			}
+		}
+		h.each(ctx, yield)
 	}
 }
 
-// each calls yield for b and for every later batch until it returns false, the
-// handle is stopped or ctx is done.
-func (h *Handle) each(ctx context.Context, b docBatch, yield func(docBatch) bool) {
-	var number uint64
-	for ok := true; ok && ctx.Err() == nil; b, number, ok = h.next(ctx) {
+// each calls yield for every batch until it returns false, the handle is stopped
+// or ctx is done.
+func (h *Handle) each(ctx context.Context, yield func(docBatch) bool) {
+	for ctx.Err() == nil {
+		b, number, ok := h.next(ctx)
+		if !ok {
+			return
+		}
 		begin := time.Now()
 		if !yield(b) {
 			return
@@ -63,12 +76,12 @@ func Results[T any](ctx context.Context, q store.Query[T]) iter.Seq2[[]T, error]
 			return
 		}
 		var list []T
-		for b := range follow(ctx, spec, true) {
+		for b := range follow(ctx, spec, true, Options{Chunk: usualChunk}) {
 			if list, err = replay(list, b); err != nil {
 				yield(nil, err)
 				return
 			}
-			if !yield(slices.Clone(list), nil) {
+			if !b.More && !yield(slices.Clone(list), nil) {
 				return
 			}
 		}
@@ -111,9 +124,9 @@ func Chan[T any](ctx context.Context, q store.Query[T]) (<-chan []T, error) {
 	}
 	out := make(chan []T, 1)
 	var list []T
-	h, b := begin(spec, true)
+	h, in := begin(spec, true)
 	h.deliver = func(_ *Handle, b docBatch) (err error) {
-		if list, err = replay(list, b); err != nil {
+		if list, err = replay(list, b); err != nil || b.More {
 			return err
 		}
 		select { // there is one writer at a time, so one place becomes free
@@ -128,7 +141,7 @@ func Chan[T any](ctx context.Context, q store.Query[T]) (<-chan []T, error) {
 		unwatch()
 		close(out)
 	}
-	if err := h.launch(b); err != nil {
+	if err := h.launch(in.batches(Options{Chunk: usualChunk})); err != nil {
 		unwatch()
 		return nil, err
 	}

@@ -83,12 +83,12 @@ func (r *result) appendKey(dst []byte, slot uint64, d ejson.Doc) []byte {
 
 func (r *result) span() span { return span{tree: &r.tree, skip: r.skip, limit: r.limit} }
 
-// seen returns the documents that an observer of the result sees now, as
-// projected. The result is ordered and loaded.
+// seen returns the documents that an observer of the result sees now, before the
+// projection. The result is ordered and loaded.
 func (r *result) seen() []ejson.Doc {
 	n := r.span().len()
 	docs := make([]ejson.Doc, 0, n)
-	r.tree.each(r.skip, r.skip+n, func(it item) { docs = append(docs, r.project(it.doc)) })
+	r.tree.each(r.skip, r.skip+n, func(it item) { docs = append(docs, it.doc) })
 	return docs
 }
 

@@ -3,6 +3,7 @@ package observe
 import (
 	"errors"
 	"fmt"
+	"iter"
 
 	"github.com/replicad/replicad/ddp/ejson"
 	"github.com/replicad/replicad/store"
@@ -23,7 +24,12 @@ func compile[T any](q store.Query[T]) (*store.Spec, error) {
 
 var idOnly = ejson.Make(ejson.Field{Name: "_id", Value: "id"})
 
-// Start calls fn with the initial result before it returns, and then with each
+// Start is StartWith with the zero Options: the initial result is one batch.
+func Start[T any](q store.Query[T], fn func(Batch[T])) (*Handle, error) {
+	return StartWith(q, Options{}, fn)
+}
+
+// StartWith calls fn with the initial result before it returns, and then with each
 // later batch, one at a time, on the observation's own goroutine. Places are
 // given where the query has a sort, a skip or a limit.
 //
@@ -32,12 +38,12 @@ var idOnly = ejson.Make(ejson.Field{Name: "_id", Value: "id"})
 // returns the error of the query, or of a document that cannot be made a T. Where
 // fn panics on the initial result, so does Start; a later panic is logged with
 // the store's logger and ends this observation only.
-func Start[T any](q store.Query[T], fn func(Batch[T])) (*Handle, error) {
+func StartWith[T any](q store.Query[T], o Options, fn func(Batch[T])) (*Handle, error) {
 	spec, err := compile(q)
 	if err != nil {
 		return nil, err
 	}
-	return start(spec, hasOrder(spec), typed(func(_ *Handle, b Batch[T]) { fn(b) }))
+	return start(spec, hasOrder(spec), o, typed(func(_ *Handle, b Batch[T]) { fn(b) }))
 }
 
 // hasOrder reports whether the documents of a result have places.
@@ -47,25 +53,30 @@ func hasOrder(spec *store.Spec) bool { return spec.Sorter != nil || isWindow(spe
 func isWindow(spec *store.Spec) bool { return spec.Skip > 0 || spec.Limit > 0 }
 
 // start begins an observation and gives it a goroutine.
-func start(spec *store.Spec, ordered bool, deliver func(*Handle, docBatch) error) (*Handle, error) {
-	h, b := begin(spec, ordered)
+func start(spec *store.Spec, ordered bool, o Options, deliver func(*Handle, docBatch) error) (*Handle, error) {
+	h, in := begin(spec, ordered)
 	h.deliver = deliver
-	if err := h.launch(b); err != nil {
+	if err := h.launch(in.batches(o)); err != nil {
 		return nil, err
 	}
 	return h, nil
 }
 
-// launch delivers the initial batch here, and the later ones on a goroutine.
-func (h *Handle) launch(b docBatch) error {
+// launch delivers the initial result here, and later batches on a goroutine.
+func (h *Handle) launch(first iter.Seq[docBatch]) error {
 	started := false
 	defer func() {
 		if !started {
 			h.quit()
 		}
 	}()
-	if err := h.deliver(h, b); err != nil {
-		return err
+	for b := range first {
+		if err := h.deliver(h, b); err != nil {
+			return err
+		}
+		if h.ended() {
+			break
+		}
 	}
 	started = true
 	go h.run()
@@ -74,7 +85,7 @@ func (h *Handle) launch(b docBatch) error {
 
 // begin begins an observation without a goroutine: next takes its batches, and
 // quit ends it.
-func begin(spec *store.Spec, ordered bool) (*Handle, docBatch) {
+func begin(spec *store.Spec, ordered bool) (*Handle, initial) {
 	h := &Handle{
 		hub:  enlist(spec.Store, spec.Collection),
 		spec: spec,
@@ -86,9 +97,9 @@ func begin(spec *store.Spec, ordered bool) (*Handle, docBatch) {
 			forget(h.hub)
 		}
 	}()
-	seq, docs := h.hub.join(h, spec, ordered)
+	in := h.hub.join(h, spec, ordered)
 	joined = true
-	return h, first(seq, docs, ordered)
+	return h, in
 }
 
 // quit ends an observation that has no goroutine.
@@ -113,7 +124,7 @@ func convert[T any](b docBatch) (Batch[T], error) {
 	if b, ok := any(b).(Batch[T]); ok {
 		return b, nil
 	}
-	out := Batch[T]{Seq: b.Seq, First: b.First, Events: make([]Event[T], len(b.Events))}
+	out := Batch[T]{Seq: b.Seq, First: b.First, More: b.More, Events: make([]Event[T], len(b.Events))}
 	for i, e := range b.Events {
 		t := Event[T]{Kind: e.Kind, ID: e.ID, From: e.From, To: e.To, Before: e.Before, Set: e.Set, Unset: e.Unset}
 		var err error
