@@ -151,3 +151,41 @@ func BenchmarkCompileAndChoose(b *testing.B) {
 		query.Choose(m, s, 20, have)
 	}
 }
+
+// BenchmarkChoose is the planner alone.
+func BenchmarkChoose(b *testing.B) {
+	compile := func(o query.IndexOptions, keys ...string) *query.IndexKey {
+		k, err := query.CompileIndexWith(keys, o)
+		if err != nil {
+			b.Fatal(err)
+		}
+		return k
+	}
+	have := []query.Index{
+		{Name: "room,ts", Key: compile(query.IndexOptions{}, "room", "ts"), Size: 100_000, Distinct: 100_000},
+		{Name: "author", Key: compile(query.IndexOptions{}, "author"), Size: 100_000, Distinct: 1000},
+		{Name: "mail", Key: compile(query.IndexOptions{Sparse: true}, "mail"), Size: 1000, Distinct: 1000},
+		{Name: "score", Key: compile(query.IndexOptions{Partial: mustCompile(b, []byte(`{"flag":true}`))}, "score"), Size: 9000, Distinct: 1000},
+	}
+	s, err := query.CompileSort("-ts")
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, c := range []struct {
+		sel     string
+		indexes int
+	}{
+		{`{"_id":"a"}`, 0}, {`{"room":"x"}`, 1}, {`{"room":"x"}`, 4}, {`{"score":{"$gt":5},"flag":true}`, 4},
+		{`{"author":{"$in":["a","b","c"]}}`, 4}, {`{"$or":[{"room":"x"},{"author":"y"}]}`, 4},
+	} {
+		m := mustCompile(b, []byte(c.sel))
+		b.Run(fmt.Sprintf("%s of %d", c.sel, c.indexes), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := query.ChooseWith(m, s, 20, have[:c.indexes], query.Options{Docs: 100_000}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -50,19 +50,25 @@ type encoder struct {
 	quiet    bool // no texts
 }
 
-func (e encoder) key(v ejson.Value) string { return string(ejson.AppendKey(nil, v, e.desc)) }
+func (e encoder) key(v ejson.Value) string {
+	var buf [64]byte
+	return string(ejson.AppendKey(buf[:0], v, e.desc))
+}
 
 // after returns the least key behind all those that begin with key; "" where
 // there is none.
 func after(key string) string {
-	b := []byte(key)
-	for i := len(b) - 1; i >= 0; i-- {
-		if b[i] != 0xff {
-			b[i]++
-			return string(b[:i+1])
-		}
+	i := len(key) - 1
+	for i >= 0 && key[i] == 0xff {
+		i--
 	}
-	return ""
+	if i < 0 {
+		return ""
+	}
+	var buf [64]byte
+	b := append(buf[:0], key[:i+1]...)
+	b[i]++
+	return string(b)
 }
 
 func (e encoder) point(v ejson.Value) span {

@@ -52,7 +52,7 @@ func ChooseWith(m *Matcher, s *Sorter, need int, have []Index, o Options) (Plan,
 
 // chooser keeps the cheapest of the plans offered.
 type chooser struct {
-	q      conditions
+	q      *conditions
 	sorter *Sorter
 	need   int
 	have   []Index
@@ -141,19 +141,22 @@ func (c *chooser) offer(p Plan, rows, each float64) {
 // It returns false if the index may lack documents that match.
 func (c *chooser) index(ix *Index, forced bool) bool {
 	k := ix.Key
-	b := k.bounds(&c.q, ix.Multikey)
-	if !k.holds(&c.q, &b) {
+	b := k.bounds(c.q, ix.Multikey)
+	if !k.holds(c.q, &b) {
 		return false
 	}
-	p := Plan{Access: ByIndex, Index: ix.Name, Bounds: b.list, Filter: !k.decides(&c.q, &b)}
+	p := Plan{Access: ByIndex, Index: ix.Name, Bounds: b.list, Filter: !k.decides(c.q, &b)}
 	p.Repeats = ix.Multikey && !(b.points && len(b.list) < 2)
 	if c.sorter == nil {
 		p.Sorted = b.points && len(b.list) < 2 || len(b.list) == 0
 	} else {
 		p.Sorted, p.Reverse = b.sorted(c.sorter)
 	}
-	if b.columns == 0 && !p.Sorted && !forced && !k.selective() {
-		return true
+	if b.columns == 0 {
+		if !p.Sorted && !forced && !k.selective() {
+			return true
+		}
+		p.Bounds = slices.Clone(wholeIndex)
 	}
 	if ix.Multikey && len(k.keys) > 1 {
 		p.Bounds = append(p.Bounds, Bound{Low: overflowKey, Text: "too many keys"})

@@ -9,6 +9,11 @@ type conditions struct {
 	count  int     // clauses in byPath
 	ors    []*disj // $or
 	rest   []node  // everything that is not in byPath, $or included
+
+	// Memory for few: of byPath, and of the clauses in it.
+	paths [4]located
+	few   [8]*clause
+	used  int // of few
 }
 
 // maxPlanned bounds the paths that the planner looks at; more are left to the
@@ -44,7 +49,15 @@ func (q *conditions) add(f *field) {
 	}
 	if place < 0 {
 		place = len(q.byPath)
-		q.byPath = append(q.byPath, located{path: f.path.text})
+		if place == 0 {
+			q.byPath = q.paths[:0]
+		}
+		l := located{path: f.path.text}
+		if end := q.used + len(f.clauses); end <= len(q.few) {
+			l.clauses = q.few[q.used:q.used:end]
+			q.used = end
+		}
+		q.byPath = append(q.byPath, l)
 	}
 	for i := range f.clauses {
 		q.byPath[place].clauses = append(q.byPath[place].clauses, &f.clauses[i])
@@ -52,8 +65,8 @@ func (q *conditions) add(f *field) {
 	}
 }
 
-func conditionsOf(n node) conditions {
-	var q conditions
+func conditionsOf(n node) *conditions {
+	q := new(conditions)
 	q.addAll(n)
 	return q
 }
@@ -85,8 +98,8 @@ func (q *conditions) addPart(n node) {
 }
 
 // choosing returns what is demanded where an $or of q is met by its part n.
-func (q *conditions) choosing(or *disj, n node) conditions {
-	out := conditions{byPath: slices.Clone(q.byPath), count: q.count}
+func (q *conditions) choosing(or *disj, n node) *conditions {
+	out := &conditions{byPath: slices.Clone(q.byPath), count: q.count}
 	for i := range out.byPath {
 		out.byPath[i].clauses = slices.Clip(out.byPath[i].clauses)
 	}
@@ -171,9 +184,11 @@ func (k *IndexKey) bounds(q *conditions, multikey bool) bounds {
 	return b
 }
 
+var wholeIndex = []Bound{{Text: "all"}}
+
 func (k *IndexKey) ranges(q *conditions, multikey bool) bounds {
 	b := bounds{key: k, multi: multikey, exact: true, guess: 1}
-	prefixes := []span{{}}
+	prefixes := make([]span, 1)
 	for i := range k.keys {
 		if multikey && i > 0 && k.shared {
 			// Conditions on two fields may be met by two elements of a list,
@@ -190,13 +205,17 @@ func (k *IndexKey) ranges(q *conditions, multikey bool) bounds {
 		b.used += c.used
 		b.exact = b.exact && c.exact
 		b.present = b.present || c.present
-		next := make([]span, 0, len(prefixes)*len(c.spans))
-		for _, p := range prefixes {
-			for _, s := range c.spans {
-				next = append(next, p.with(s))
+		if len(prefixes) == 1 && len(c.spans) == 1 {
+			prefixes[0] = prefixes[0].with(c.spans[0])
+		} else {
+			next := make([]span, 0, len(prefixes)*len(c.spans))
+			for _, p := range prefixes {
+				for _, s := range c.spans {
+					next = append(next, p.with(s))
+				}
 			}
+			prefixes = next
 		}
-		prefixes = next
 		if !c.points {
 			b.ranged = true
 			b.guess = c.guess
@@ -209,10 +228,12 @@ func (k *IndexKey) ranges(q *conditions, multikey bool) bounds {
 	}
 	b.points = b.pinned == len(k.keys)
 	b.exact = b.exact && b.columns > 0 && !(multikey && len(k.keys) > 1)
+	if b.columns == 0 {
+		b.list = wholeIndex
+		return b
+	}
+	b.list = make([]Bound, 0, len(prefixes)+1)
 	for _, p := range prefixes {
-		if b.columns == 0 {
-			p.text = "all"
-		}
 		b.list = append(b.list, Bound{Low: p.low, High: p.high, Text: p.text})
 	}
 	return b
@@ -220,6 +241,10 @@ func (k *IndexKey) ranges(q *conditions, multikey bool) bounds {
 
 // with puts the span of the next column behind the point p.
 func (p span) with(s span) span {
+	if p.text == "" && p.low == "" {
+		s.point = false
+		return s
+	}
 	out := span{low: p.low + s.low, text: p.text}
 	if s.high == "" {
 		out.high = after(p.low)
@@ -238,7 +263,7 @@ func (k *IndexKey) union(or *disj, multikey bool) (bounds, bool) {
 	var spans []span
 	for _, n := range or.nodes {
 		q := conditionsOf(n)
-		b := k.ranges(&q, multikey)
+		b := k.ranges(q, multikey)
 		if b.columns == 0 || len(spans)+len(b.list) > maxBounds {
 			return bounds{}, false
 		}

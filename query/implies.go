@@ -30,8 +30,7 @@ func (k *IndexKey) demanded(q *conditions) bool {
 	}
 	for _, or := range q.ors {
 		if every(or.nodes, func(n node) bool {
-			q := conditionsOf(n)
-			return k.demanded(&q)
+			return k.demanded(conditionsOf(n))
 		}) {
 			return true
 		}
@@ -72,7 +71,7 @@ func (k *IndexKey) decides(q *conditions, b *bounds) bool {
 		return left == 0
 	}
 	// To be in the index says something, too.
-	var inside conditions
+	inside := new(conditions)
 	if k.kind.Partial != nil {
 		inside = conditionsOf(k.kind.Partial.root)
 	}
@@ -84,13 +83,13 @@ func (k *IndexKey) decides(q *conditions, b *bounds) bool {
 		}
 		for _, c := range at.clauses {
 			_, exists := c.pred.(present)
-			if exists && !c.deny && k.kind.Sparse && len(k.paths) == 1 && k.paths[0].text == at.path || p.clause(&inside, at.path, c) {
+			if exists && !c.deny && k.kind.Sparse && len(k.paths) == 1 && k.paths[0].text == at.path || p.clause(inside, at.path, c) {
 				left--
 			}
 		}
 	}
 	for _, n := range q.rest {
-		if or, ok := n.(*disj); (!ok || or != b.or) && p.node(&inside, n) {
+		if or, ok := n.(*disj); (!ok || or != b.or) && p.node(inside, n) {
 			left--
 		}
 	}
@@ -150,8 +149,7 @@ func (p *prover) node(q *conditions, n node) bool {
 func (p *prover) byCases(q *conditions, holds func(*conditions) bool) bool {
 	for _, or := range q.ors {
 		if every(or.nodes, func(n node) bool {
-			q := conditionsOf(n)
-			return holds(&q)
+			return holds(conditionsOf(n))
 		}) {
 			return true
 		}
