@@ -37,10 +37,13 @@ func benchDocs(n int) []ejson.Doc {
 	return docs
 }
 
-func mustCompile(tb interface {
+// failer is a test, a benchmark or a property.
+type failer interface {
 	Helper()
-	Fatal(...any)
-}, sel any) *query.Matcher {
+	Fatal(args ...any)
+}
+
+func mustCompile(tb failer, sel any) *query.Matcher {
 	tb.Helper()
 	m, err := query.Compile(sel)
 	if err != nil {

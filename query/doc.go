@@ -1,6 +1,7 @@
 // Package query compiles selectors, sorts, projections and modifiers, and plans
 // how to answer them. It knows documents, and neither collections, locks,
-// goroutines nor clocks: everything it returns is immutable and safe to share.
+// goroutines nor clocks: everything it returns, but for a [Set], is immutable and
+// safe to share.
 //
 // What a selector gives here is what MongoDB would give on the server. A fault
 // in what was given is found when it is compiled, and is a [*SyntaxError] that
@@ -23,12 +24,29 @@
 //     update, of operators or by replacement; an edit is one of its operators at
 //     one path.
 //   - An [IndexKey] makes the keys of an index. An index is multikey if a document
-//     in it can have several. A [Bound] is a range of keys, and exact bounds hold
-//     the documents that match and no others.
-//   - A [Plan] is how a query will be answered: plain data, chosen by [Choose]
-//     from what is known of the indexes, and printed by [Plan.String].
+//     in it can have several, and selective if it has none for some: sparse or
+//     partial. A [Bound] is a range of keys, and exact bounds hold the documents
+//     that match and no others.
+//   - A [Plan] is how a query will be answered: plain data, chosen by [Choose] or
+//     [ChooseWith] from what is known of the indexes, and printed by
+//     [Plan.String]. Its parts, if it is a union, are plans for the parts of an
+//     $or. A hint takes the choice away from the planner.
 //   - A [Pin] is a field that a selector ties to a few values, by which a change
 //     can be routed to the queries it concerns.
+//
+// # Plans
+//
+// Every plan finds all that matches. So a sparse index is used only for a
+// selector that asks for what it holds, one of its fields that is there, and a
+// partial one only where the selector implies the filter. That is seen where, for
+// each condition of the filter, the selector has the same one or a narrower one on
+// the same path: an equality, $in, a range or a prefix within it, any of these for
+// $exists: true or for the $type that they have; an $or by all of its parts, and
+// the $or of a filter by one of its. What cannot be seen is not used, not for a
+// sort and not by a hint either. What the filter implies need not be tested again.
+//
+// The price of a plan is made of the numbers of entries and of different keys
+// that the indexes have, and of guesses at how many documents a condition leaves.
 //
 // # Limits
 //
@@ -36,7 +54,9 @@
 // counted), a path 100 names of which 10 are numbers, a pattern 32,764 bytes. A
 // modifier makes no document of more than 16 MiB or 200 levels, and puts no more
 // than 100,000 nulls before an element beyond the end of a list. A compound index
-// has 1,000 keys for a document at most, and one that stands for more.
+// has 1,000 keys for a document at most, and one that stands for more. A plan has
+// 10,000 ranges at most, and the parts of an $or that has more than 100 are not
+// planned one by one.
 //
 // # Where minimongo and MongoDB differ
 //
@@ -61,5 +81,7 @@
 //     not know. $pushAll is known still.
 //   - Conflicting paths in a modifier, and unknown clauses of $push, are errors
 //     before anything is matched. Names with a dot or a leading $ are not stored.
+//   - A hint at an index that lacks documents which may match is an error and not
+//     a smaller result. Partial filters may be any selector but a $near.
 //   - $where, $text, $expr and $jsonSchema are refused, with a way out.
 package query

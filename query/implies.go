@@ -149,7 +149,9 @@ func (p *prover) node(q *conditions, n node) bool {
 func (p *prover) byCases(q *conditions, holds func(*conditions) bool) bool {
 	for _, or := range q.ors {
 		if every(or.nodes, func(n node) bool {
-			return holds(conditionsOf(n))
+			q := conditionsOf(n)
+			p.steps += q.count
+			return holds(q)
 		}) {
 			return true
 		}

@@ -250,7 +250,19 @@ func TestPlanLarge(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	have := []query.Index{{Name: "a", Key: k, Size: 1_000_000, Distinct: 500_000}}
+	partial, err := query.CompileIndexWith([]string{"q"}, query.IndexOptions{
+		Partial: mustCompile(t, []byte(`{"f1":1,"$or":[{"f2":{"$gt":0}},{"f9999":2,"a":{"$in":[1,2,3]}}],"a":{"$lt":5000}}`)),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sparse, err := query.CompileIndexWith([]string{"q", "f70", "a"}, query.IndexOptions{Sparse: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	have := []query.Index{
+		{Name: "a", Key: k, Size: 1_000_000, Distinct: 500_000}, {Name: "q", Key: partial, Size: 900_000}, {Name: "q,f70,a", Key: sparse, Size: 900_000},
+	}
 	var ids, fields, ors []string
 	for i := range 9_000 {
 		ids = append(ids, strconv.Itoa(i))
