@@ -81,5 +81,9 @@ func bare(err error) string {
 	for _, prefix := range []string{"client: ", "wire: "} {
 		s = strings.TrimPrefix(s, prefix)
 	}
+	// What is no HTTP server may have been quoted at length.
+	if most := 200; len(s) > most {
+		s = strings.ToValidUTF8(s[:most], "") + "…"
+	}
 	return s
 }

@@ -3,9 +3,11 @@ package wire
 import (
 	"bufio"
 	"crypto/tls"
+	"errors"
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -23,13 +25,36 @@ const lateSize = 4 << 10
 // The library writes control frames on its own, from the goroutine that reads. They
 // keep their place in the stream, and they never wait for a peer that does not read:
 // a reader that waited for its writer would keep the peer from reading, too.
+//
+// While answer is not zero the server's answer to the handshake is being read, which
+// the library would keep whole, however long.
 type cork struct {
 	net.Conn
+	answer atomic.Int64 // bytes that the answer may still have, and one
 
 	mu      sync.Mutex // guards the rest; not held while writing
 	held    *[]byte    // nil outside of hold and release
 	writing bool       // what was held is being written
 	late    []byte     // control frames that came meanwhile; they are written next
+}
+
+// maxAnswer bounds a server's answer to the handshake, in bytes, as net/http does.
+const maxAnswer = 1 << 20
+
+// errAnswer is given for an answer beyond maxAnswer.
+var errAnswer = errors.New("wire: the server's answer to the handshake has no end: it is over 1 MiB")
+
+// Read reads, and gives up on an answer to the handshake that has no end.
+func (c *cork) Read(p []byte) (int, error) {
+	left := c.answer.Load()
+	if left == 1 {
+		return 0, errAnswer
+	}
+	n, err := c.Conn.Read(p)
+	if left != 0 {
+		c.answer.Store(max(1, left-int64(n)))
+	}
+	return n, err
 }
 
 // hold begins to gather.

@@ -99,7 +99,9 @@ func dial(ctx context.Context, url string, opts DialOptions) (*Socket, error) {
 		n.abort()
 		return nil, dialError(ctx, err, resp)
 	}
-	return newSocket(ws, n.conn.Load(), limits), nil
+	c := n.conn.Load()
+	c.answer.Store(0)
+	return newSocket(ws, c, limits), nil
 }
 
 func dialError(ctx context.Context, err error, resp *http.Response) error {

@@ -62,8 +62,15 @@ func (n *network) plain(ctx context.Context, network, addr string) (net.Conn, er
 	if err != nil {
 		return nil, err
 	}
-	n.conn.Store(&cork{Conn: c})
-	return n.conn.Load(), ctx.Err()
+	return n.corked(c), ctx.Err()
+}
+
+// corked notes the connection on which the handshake will be made.
+func (n *network) corked(c net.Conn) net.Conn {
+	k := &cork{Conn: c}
+	k.answer.Store(maxAnswer + 1)
+	n.conn.Store(k)
+	return k
 }
 
 // secure opens a connection with TLS in it. The frames are gathered above TLS, so that
@@ -83,6 +90,5 @@ func (n *network) secure(ctx context.Context, network, addr string) (net.Conn, e
 	if err := t.HandshakeContext(ctx); err != nil {
 		return nil, err
 	}
-	n.conn.Store(&cork{Conn: t})
-	return n.conn.Load(), ctx.Err()
+	return n.corked(t), ctx.Err()
 }

@@ -3,6 +3,7 @@ package wire
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -114,4 +115,38 @@ func BenchmarkSocketWriteTLS(b *testing.B) {
 	}
 	s.Close(CodeNormal, "")
 	<-done
+}
+
+// TestAnswerWithoutEnd: a server whose answer to the handshake never ends is given up
+// on, and not kept in memory.
+func TestAnswerWithoutEnd(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	sent := make(chan int, 1)
+	go func() {
+		c, err := l.Accept()
+		if err != nil {
+			sent <- 0
+			return
+		}
+		defer c.Close()
+		n, _ := c.Write([]byte("HTTP/1.1 101 Switching Protocols\r\n"))
+		line := []byte("X-A: " + strings.Repeat("a", 60_000) + "\r\n")
+		for err == nil && n < 64*maxAnswer {
+			var m int
+			m, err = c.Write(line)
+			n += m
+		}
+		sent <- n
+	}()
+	_, err = Dial(t.Context(), "ws://"+l.Addr().String(), DialOptions{})
+	if !errors.Is(err, errAnswer) {
+		t.Fatalf("got %v, wants %v", err, errAnswer)
+	}
+	if n := <-sent; n >= 64*maxAnswer {
+		t.Fatalf("%d bytes were taken", n)
+	}
 }
