@@ -42,28 +42,18 @@ func newAPI(src source) http.Handler {
 		d, err := src.status(r.Context())
 		answer(w, d, err)
 	})
-	mux.HandleFunc("POST /explain", func(w http.ResponseWriter, r *http.Request) {
-		req, err := readRequest(r)
-		if err != nil {
-			answer(w, ejson.Doc{}, err)
-			return
+	mux.HandleFunc("POST /explain", single(src.explain))
+	mux.HandleFunc("POST /count", single(func(ctx context.Context, req request) (ejson.Doc, error) {
+		n, err := src.count(ctx, req)
+		return ejson.Make(ejson.Field{Name: "count", Value: n}), err
+	}))
+	mux.HandleFunc("POST /distinct", single(func(ctx context.Context, req request) (ejson.Doc, error) {
+		if req.path == "" {
+			return ejson.Doc{}, usagef("path: wants a dotted path, got none")
 		}
-		d, err := src.explain(r.Context(), req)
-		answer(w, d, err)
-	})
-	mux.HandleFunc("POST /count", func(w http.ResponseWriter, r *http.Request) {
-		req, err := readRequest(r)
-		if err != nil {
-			answer(w, ejson.Doc{}, err)
-			return
-		}
-		n, err := src.count(r.Context(), req)
-		answer(w, ejson.Make(ejson.Field{Name: "count", Value: n}), err)
-	})
-	mux.HandleFunc("POST /distinct", func(w http.ResponseWriter, r *http.Request) {
-		d, err := serveDistinct(src, r)
-		answer(w, d, err)
-	})
+		values, err := src.distinct(ctx, req, req.path)
+		return ejson.Make().WithValue("values", values.Value()), err
+	}))
 	mux.HandleFunc("GET /observers", stream(func(ctx context.Context, _ request, yield func(ejson.Doc) error) error {
 		return src.observers(ctx, yield)
 	}, noRequest, false))
@@ -134,6 +124,19 @@ func refuse(w http.ResponseWriter, status int, format string, args ...any) {
 	_, _ = w.Write(append(errorDoc(fmt.Errorf(format, args...)).AppendJSON(nil), '\n'))
 }
 
+// single answers a query with the one object that ask gives.
+func single(ask func(context.Context, request) (ejson.Doc, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		req, err := readRequest(r)
+		if err != nil {
+			answer(w, ejson.Doc{}, err)
+			return
+		}
+		d, err := ask(r.Context(), req)
+		answer(w, d, err)
+	}
+}
+
 // stream answers with a line for each document that produce yields. Each line is
 // sent at once where live is set.
 func stream(produce func(context.Context, request, func(ejson.Doc) error) error, read func(*http.Request) (request, error), live bool) http.HandlerFunc {
@@ -200,24 +203,6 @@ func serveCall(src source, r *http.Request) (ejson.Doc, error) {
 	var b ejson.Builder
 	b.Add("result", result)
 	return b.Doc(), nil
-}
-
-// serveDistinct runs POST /distinct.
-func serveDistinct(src source, r *http.Request) (ejson.Doc, error) {
-	d, err := readDoc(r)
-	if err != nil {
-		return ejson.Doc{}, err
-	}
-	req, err := requestOf(d)
-	if err != nil {
-		return ejson.Doc{}, err
-	}
-	path := d.Field("path")
-	if path.Kind() != ejson.String {
-		return ejson.Doc{}, usagef("path: wants a dotted path, got %v", path)
-	}
-	values, err := src.distinct(r.Context(), req, path.Str())
-	return ejson.Make().WithValue("values", values.Value()), err
 }
 
 // readDoc reads the body of a request as one EJSON object.

@@ -46,29 +46,29 @@ func (c *apiClient) watch(ctx context.Context, r request, yield func(ejson.Doc) 
 }
 
 func (c *apiClient) explain(ctx context.Context, r request) (ejson.Doc, error) {
-	d, err := r.doc()
-	if err != nil {
-		return ejson.Doc{}, err
-	}
-	return c.one(ctx, http.MethodPost, "/explain", d)
+	return c.ask(ctx, "/explain", r, "")
 }
 
 func (c *apiClient) count(ctx context.Context, r request) (int, error) {
-	d, err := r.doc()
-	if err != nil {
-		return 0, err
-	}
-	d, err = c.one(ctx, http.MethodPost, "/count", d)
+	d, err := c.ask(ctx, "/count", r, "")
 	return int(d.Field("count").Number()), err
 }
 
 func (c *apiClient) distinct(ctx context.Context, r request, path string) (ejson.Array, error) {
+	d, err := c.ask(ctx, "/distinct", r, path)
+	return d.Field("values").Array(), err
+}
+
+// ask sends a request and reads one object. The path is distinct's, else "".
+func (c *apiClient) ask(ctx context.Context, to string, r request, path string) (ejson.Doc, error) {
 	d, err := r.doc()
 	if err != nil {
-		return ejson.Array{}, err
+		return ejson.Doc{}, err
 	}
-	d, err = c.one(ctx, http.MethodPost, "/distinct", d.WithValue("path", ejson.StringValue(path)))
-	return d.Field("values").Array(), err
+	if path != "" {
+		d = d.WithValue("path", ejson.StringValue(path))
+	}
+	return c.one(ctx, http.MethodPost, to, d)
 }
 
 func (c *apiClient) observers(ctx context.Context, yield func(ejson.Doc) error) error {

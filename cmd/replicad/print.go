@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -60,4 +62,27 @@ func round(d time.Duration) time.Duration {
 		}
 	}
 	return d.Round(time.Second)
+}
+
+// printLines prints what produce yields, a document a line. Output is buffered;
+// use printEvents for what should be seen as it happens.
+func printLines(w io.Writer, produce func(yield func(ejson.Doc) error) error) error {
+	out := bufio.NewWriterSize(w, 64<<10)
+	var line []byte
+	err := produce(func(d ejson.Doc) error {
+		line = append(d.AppendJSON(line[:0]), '\n')
+		_, err := out.Write(line)
+		return err
+	})
+	return errors.Join(err, out.Flush())
+}
+
+// printEvents is printLines with each line written at once.
+func printEvents(w io.Writer, produce func(yield func(ejson.Doc) error) error) error {
+	var line []byte
+	return produce(func(d ejson.Doc) error {
+		line = append(d.AppendJSON(line[:0]), '\n')
+		_, err := w.Write(line)
+		return err
+	})
 }

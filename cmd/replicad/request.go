@@ -17,6 +17,7 @@ type request struct {
 	skip       int
 	limit      int
 	hint       string
+	path       string // of distinct, on the local API
 }
 
 // query returns the request as a query of a store. A fault in it shows at the
@@ -84,12 +85,13 @@ func requestOf(d ejson.Doc) (request, error) {
 		}
 		r.selector = id
 	}
-	if hint := d.Field("hint"); hint.Kind() == ejson.String {
-		r.hint = hint.Str()
-	} else if !hint.IsMissing() {
-		return r, usagef("hint: wants the name of an index, got %v", hint)
-	}
 	var err error
+	if r.hint, err = stringOf(d, "hint"); err != nil {
+		return r, err
+	}
+	if r.path, err = stringOf(d, "path"); err != nil {
+		return r, err
+	}
 	if r.sort, err = stringsOf(d, "sort"); err != nil {
 		return r, err
 	}
@@ -121,6 +123,15 @@ func stringList(list []string) ejson.Value {
 		values[i] = ejson.StringValue(s)
 	}
 	return ejson.ArrayOf(values...).Value()
+}
+
+// stringOf reads a string; it may be absent.
+func stringOf(d ejson.Doc, name string) (string, error) {
+	v := d.Field(name)
+	if v.Kind() != ejson.String && !v.IsMissing() {
+		return "", usagef("%s: wants text, got %v", name, v)
+	}
+	return v.Str(), nil
 }
 
 // stringsOf reads a list of strings; it may be absent.

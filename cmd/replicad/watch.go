@@ -6,10 +6,53 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/spf13/cobra"
+
 	"github.com/replicad/replicad/ddp/ejson"
 	"github.com/replicad/replicad/observe"
 	"github.com/replicad/replicad/store"
 )
+
+func newWatch() *cobra.Command {
+	var flags queryFlags
+	cmd := &cobra.Command{
+		Use:   "watch COLL [SELECTOR]",
+		Short: "Print a result and then each change of it, one event as JSON a line",
+		Long: `watch prints the events of a live result, one as EJSON a line: "added" for each
+document of the initial result, one "ready", and from then on "added", "changed",
+"moved" and "removed" as they happen, until it is interrupted. "from" and "to" are
+places in the result, -1 where it has no order.
+
+A file given with --db cannot change: its result is printed, and watch ends.
+Lines given with --file are taken in as they come; a line with an _id already
+seen replaces that document.`,
+		Example: `  replicad watch tasks '{"done": false}' --sort -createdAt --limit 10
+  tail -f events.jsonl | replicad watch events '{"level": "error"}' --file -`,
+		Args: argsBetween(0, 2, "COLL and perhaps a SELECTOR"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			r, err := flags.request(args)
+			if err != nil {
+				return err
+			}
+			ctx := cmd.Context()
+			if flags.source.file != "" {
+				err = watchLines(ctx, cmd.OutOrStdout(), flags.source.file, cmd.InOrStdin(), r)
+			} else {
+				err = flags.source.with(ctx, r.collection, func(src source) error {
+					return printEvents(cmd.OutOrStdout(), func(yield func(ejson.Doc) error) error {
+						return src.watch(ctx, r, yield)
+					})
+				})
+			}
+			if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+				return nil // an interrupt is how a watch ends
+			}
+			return err
+		},
+	}
+	flags.add(cmd)
+	return cmd
+}
 
 func (s *storeSource) watch(ctx context.Context, r request, yield func(ejson.Doc) error) error {
 	for batch, err := range observe.Batches(ctx, r.query(s.store)) {

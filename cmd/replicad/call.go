@@ -1,0 +1,115 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/replicad/replicad/ddp/ejson"
+)
+
+func newCall() *cobra.Command {
+	var flags sourceFlags
+	var url string
+	cmd := &cobra.Command{
+		Use:   "call METHOD [PARAMS | PARAM...]",
+		Short: "Call a method of the server and print its result",
+		Long: `call calls a method of the server, through the daemon or directly with --url, and
+prints the result as EJSON. The params are one EJSON array, or one argument each; an
+argument that is no JSON is a string.`,
+		Example: `  replicad call tasks.finish zGzR8vYbyKNCpPzxM
+  replicad call /tasks/insert '[{"text": "buy milk"}]' --url ws://127.0.0.1:3000`,
+		Args: argsBetween(1, -1, "a METHOD and its PARAMS"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			params, err := parseParams(args[1:])
+			if err != nil {
+				return err
+			}
+			ctx := cmd.Context()
+			var result ejson.Value
+			if url != "" {
+				result, err = callServer(ctx, url, flags.timeout, args[0], params)
+			} else {
+				err = flags.with(ctx, "", func(src source) error {
+					result, err = src.call(ctx, args[0], params)
+					return err
+				})
+			}
+			if err != nil || result.IsMissing() {
+				return err
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s\n", result.AppendJSON(nil))
+			return err
+		},
+	}
+	flags.add(cmd)
+	cmd.Flags().StringVar(&url, "url", "", "call this server, without a daemon")
+	cmd.MarkFlagsMutuallyExclusive("url", "addr")
+	cmd.MarkFlagsMutuallyExclusive("url", "db")
+	cmd.MarkFlagsMutuallyExclusive("url", "file")
+	return cmd
+}
+
+func newStatus() *cobra.Command {
+	var flags sourceFlags
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Tell how the replica stands: its connection, its file, its collections",
+		Example: `  replicad status
+  replicad status --db tasks.db --json`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx := cmd.Context()
+			return flags.with(ctx, "lines", func(src source) error {
+				d, err := src.status(ctx)
+				if err != nil {
+					return err
+				}
+				if asJSON {
+					_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s\n", d.AppendJSON(nil))
+					return err
+				}
+				return printStatus(cmd.OutOrStdout(), d)
+			})
+		},
+	}
+	flags.add(cmd)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print it as JSON")
+	return cmd
+}
+
+func newObservers() *cobra.Command {
+	var addr string
+	var timeout time.Duration
+	cmd := &cobra.Command{
+		Use:   "observers",
+		Short: "Tell what is being watched in the daemon, and what it costs",
+		Long: `observers lists the live results of the daemon, those that take the most time first:
+how changes find them, with how many others they are shared, what their state weighs,
+and how many changes they have seen and batches they have delivered.`,
+		Example: `  replicad observers`,
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			src, err := newAPIClient(addr, timeout)
+			if err != nil {
+				return err
+			}
+			n := 0
+			err = src.observers(cmd.Context(), func(d ejson.Doc) error {
+				n++
+				_, err := fmt.Fprintln(cmd.OutOrStdout(), d.Field("text").Str())
+				return err
+			})
+			if err == nil && n == 0 {
+				fmt.Fprintln(cmd.ErrOrStderr(), "nothing is being watched")
+			}
+			return errors.Join(err, src.close())
+		},
+	}
+	cmd.Flags().StringVar(&addr, "addr", defaultAddr, "the daemon's address")
+	cmd.Flags().DurationVar(&timeout, "timeout", 10*time.Second, "longest wait for the daemon's answer")
+	return cmd
+}
