@@ -41,8 +41,9 @@
 // There is a hub for each observed collection, fed by [store.Store.Tail]. It finds
 // the results that a change concerns by the values that the document had and has:
 // one whose selector pins a field (by equality, $in, or _id, also inside $and) by
-// hash, one that confines a field to ranges in a tree of intervals, so that their
-// number hardly matters; the others are asked one by one. Equal queries share one
+// hash, one that confines a field to ranges in a tree of intervals, one with $or by
+// what finds its branches, so that their number hardly matters; the others are
+// asked one by one. Equal queries share one
 // result. [Handle.Explain] tells which way was found and what it costs.
 //
 // A result without an order keeps nothing: Before and After of a change decide.

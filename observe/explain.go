@@ -98,21 +98,6 @@ func Handles(s *store.Store) []Info {
 	return list
 }
 
-// String says the way for people.
-func (w way) String() string {
-	switch {
-	case w.byID && len(w.ids) == 0:
-		return "never: the selector selects nothing"
-	case w.byID:
-		return "by _id, " + plural(len(w.ids), "value")
-	case w.pin.Path != "":
-		return "by " + w.pin.Path + ", " + plural(len(w.pin.Values), "value")
-	case w.path != "":
-		return "by " + w.path + ", " + plural(len(w.bounds), "range")
-	}
-	return "asked about every change"
-}
-
 // plural writes "1 value", "2 values".
 func plural(n int, what string) string {
 	if n == 1 {

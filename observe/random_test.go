@@ -150,7 +150,14 @@ func (w *world) commit(tb testing.TB) (store.Seq, int) {
 }
 
 func (w *world) selector() any {
-	switch w.IntN(19) {
+	switch w.IntN(21) {
+	case 18:
+		return object{"$and": []any{
+			object{"$or": []any{object{"n": object{"$lt": w.IntN(4)}}, object{"_id": w.id()}, object{"tags": "t1", "flag": true}}},
+			object{"flag": object{"$ne": false}},
+		}}
+	case 19:
+		return object{"$or": []any{object{"room": w.room()}, object{"room": nil}}} // one to be asked
 	case 16:
 		return object{"n": object{"$gte": w.IntN(4), "$lt": 4 + w.IntN(4)}}
 	case 17:

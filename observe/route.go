@@ -2,7 +2,6 @@ package observe
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/replicad/replicad/ddp/ejson"
 	"github.com/replicad/replicad/query"
@@ -62,91 +61,14 @@ func (b *bucket) remove(s *seat) {
 	b.seats = b.seats[:len(b.seats)-1]
 }
 
-// A way is how changes find a result: the first of these that its selector has.
-type way struct {
-	ids    []ejson.ID // by _id, if byID
-	byID   bool
-	pin    query.Pin     // by a pinned field, if its path is not empty
-	path   string        // by ranges of a field, if there are bounds
-	bounds []query.Bound // of the keys at the path
-}
-
-// wayOf chooses the way: by id, by the pin with the fewest values, by ranges.
-func wayOf(m *query.Matcher) (w way) {
-	if m.None() {
-		w.byID = true // by none
-		return w
-	}
-	if w.ids, w.byID = m.IDs(); w.byID {
-		return w
-	}
-	for _, p := range m.Pins() {
-		if (w.pin.Path == "" || len(p.Values) < len(w.pin.Values)) && indexable(p.Path) && scalar(p.Values) {
-			w.pin = p
-		}
-	}
-	if w.pin.Path == "" {
-		w.path, w.bounds = rangesOf(m)
-	}
-	return w
-}
-
-// scalar reports whether an index has each of the values, where a document has it
-// at the path: it holds a list by its elements, and has null for what is missing.
-func scalar(values []ejson.Value) bool {
-	return !slices.ContainsFunc(values, func(v ejson.Value) bool {
-		return v.Kind() == ejson.List || v.Kind() == ejson.Null || v.IsMissing()
-	})
-}
-
-// indexable reports whether a path has no positions of lists in it.
-func indexable(path string) bool {
-	for name := range strings.SplitSeq(path, ".") {
-		if name == "" || strings.Trim(name, "0123456789") == "" {
-			return false
-		}
-	}
-	return true
-}
-
-// rangesOf finds a path whose only value, in a document that matches and has one
-// there, lies in a few ranges: those that an index on it would be searched in.
-func rangesOf(m *query.Matcher) (path string, best []query.Bound) {
-	cost := 0
-	for _, p := range pathsOf(nil, m.Selector()) {
-		key, err := query.CompileIndex(p)
-		if err != nil || !indexable(p) {
-			continue
-		}
-		plan := query.Choose(m, nil, 0, []query.Index{{Name: p, Key: key, Size: 1_000_000}})
-		if plan.Access == query.ByIndex && len(plan.Bounds) <= 64 && (best == nil || plan.Cost < cost) {
-			path, best, cost = p, plan.Bounds, plan.Cost
-		}
-	}
-	return path, best
-}
-
-// pathsOf appends the paths that a selector names, also those inside $and.
-func pathsOf(paths []string, selector ejson.Doc) []string {
-	for name, v := range selector.Fields() {
-		switch {
-		case name == "$and" && v.Kind() == ejson.List:
-			for _, part := range v.Array().All() {
-				if part.Kind() == ejson.Object {
-					paths = pathsOf(paths, part.Doc())
-				}
-			}
-		case name != "" && name[0] != '$':
-			paths = append(paths, name)
-		}
-	}
-	return paths
-}
-
 // add seats a result.
-func (ro *router) add(r *result) {
-	w := wayOf(r.matcher)
-	if w.byID {
+func (ro *router) add(r *result) { ro.seat(r, wayOf(r.matcher)) }
+
+func (ro *router) seat(r *result, w way) {
+	for _, branch := range w.any {
+		ro.seat(r, branch)
+	}
+	if w.byID || w.any != nil {
 		for _, id := range w.ids {
 			if ro.byID == nil {
 				ro.byID = map[ejson.ID]*bucket{}

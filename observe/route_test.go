@@ -60,7 +60,12 @@ func TestRouterMissesNothing(t *testing.T) {
 	var results []*result
 	for range 200 {
 		sel := w.selector()
-		switch w.IntN(4) {
+		switch w.IntN(5) {
+		case 2:
+			sel = object{"$or": []any{
+				object{"_id": w.id()}, object{"o.p": w.IntN(3), "n": object{"$gt": 3}},
+				object{"$or": []any{object{"n": object{"$gt": 6}}, object{"tags": "t2", "room": w.room()}}},
+			}}
 		case 0:
 			low := w.IntN(8)
 			sel = object{"n": object{"$gte": low, "$lt": low + 1 + w.IntN(3)}}
@@ -105,5 +110,37 @@ func TestRouterMissesNothing(t *testing.T) {
 	}
 	if len(ro.fields)+len(ro.byID)+len(ro.asked.seats) != 0 {
 		t.Errorf("the router still has %v", ro)
+	}
+}
+
+// TestWays: which way is found for a selector.
+func TestWays(t *testing.T) {
+	or := func(branches ...any) object { return object{"$or": branches} }
+	many := make([]any, mostPlaces+1)
+	for i := range many {
+		many[i] = object{"a": i, "b": i}
+	}
+	for _, c := range []struct {
+		selector object
+		want     string
+	}{
+		{or(object{"a": 1}, object{"b": 2, "c": 3}), "by a, 1 value, or by b, 1 value"},
+		{or(object{"a": object{"$in": []any{1, 2}}}, object{"b": object{"$gt": 2, "$lt": 5}}), "by a, 2 values, or by b, 1 range"},
+		{object{"$and": []any{object{"x": object{"$ne": 1}}, or(object{"_id": "i"}, object{"b": 2})}}, "by _id, 1 value, or by b, 1 value"},
+		{or(object{"a": 1}, or(object{"b": 1}, object{"c": 1})), "by a, 1 value, or by b, 1 value, or by c, 1 value"},
+		{object{"d": 4, "$or": []any{object{"a": 1}, object{"b": 2}}}, "by d, 1 value"},
+		{or(object{"a": 1}, object{"b": object{"$ne": 2}}), "asked about every change"},
+		{or(object{"a": 1}, object{"b": nil}), "by a, 1 value, or by b, 1 range"},
+		{object{"$nor": []any{object{"a": 1}}}, "asked about every change"},
+		{or(many...), "asked about every change"},
+		{object{"$and": []any{or(object{"a": 1}, object{"b": object{"$ne": 2}}), or(object{"c": 1}, object{"d": 1})}}, "by c, 1 value, or by d, 1 value"},
+	} {
+		m, err := query.Compile(c.selector)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := wayOf(m).String(); got != c.want {
+			t.Errorf("%v: %s, want %s", c.selector, got, c.want)
+		}
 	}
 }
