@@ -64,8 +64,8 @@ type chooser struct {
 	price  float64
 }
 
-func newChooser(m *Matcher, s *Sorter, need int, have []Index, docs int) *chooser {
-	c := &chooser{q: conditionsOf(m.root), sorter: s, need: need, have: have, docs: float64(docs), known: docs > 0}
+func newChooser(m *Matcher, s *Sorter, need int, have []Index, docs int) chooser {
+	c := chooser{q: conditionsOf(m.root), sorter: s, need: need, have: have, docs: float64(docs), known: docs > 0}
 	c.share = c.q.share()
 	if c.known {
 		return c

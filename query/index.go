@@ -124,25 +124,16 @@ func (k *IndexKey) Has(d ejson.Doc) bool {
 // none (the index is sparse or partial); then use Append. A missing field counts
 // as null.
 func (k *IndexKey) AppendOne(buf []byte, d ejson.Doc) (key []byte, ok bool) {
-	if k.kind.Partial != nil && !k.kind.Partial.Match(d) {
+	if k.selective() && !k.Has(d) {
 		return buf, false
 	}
-	return k.appendOne(buf, d)
-}
-
-func (k *IndexKey) appendOne(buf []byte, d ejson.Doc) (key []byte, ok bool) {
 	key = buf
-	some := !k.kind.Sparse
 	for i := range k.keys {
 		v, plain := plainValue(d, &k.keys[i].path)
 		if !plain {
 			return buf, false
 		}
-		some = some || v.Kind() != ejson.Null || hasPath(d, &k.keys[i].path)
 		key = appendKey(key, v, k.keys[i].desc)
-	}
-	if !some {
-		return buf, false
 	}
 	return key, true
 }
@@ -153,13 +144,10 @@ func (k *IndexKey) appendOne(buf []byte, d ejson.Doc) (key []byte, ok bool) {
 // one of the paths, even if it has one key only; while such a document is in an
 // index, Index.Multikey must be true.
 func (k *IndexKey) Append(dst [][]byte, d ejson.Doc) (keys [][]byte, multikey bool) {
-	if k.kind.Partial != nil && !k.kind.Partial.Match(d) {
-		return dst, false
-	}
-	if key, ok := k.appendOne(nil, d); ok {
+	if key, ok := k.AppendOne(nil, d); ok {
 		return append(dst, key), false
 	}
-	if k.kind.Sparse && !k.Has(d) {
+	if k.selective() && !k.Has(d) {
 		return dst, false
 	}
 	first := len(dst)

@@ -229,8 +229,11 @@ func idsOf(n node) (ids []ejson.ID, ok bool) {
 		}
 		return distinctIDs(ids), true
 	case *field:
+		if n.path.text != "_id" {
+			return nil, false
+		}
 		for i := range n.clauses {
-			if ids, ok := n.clauses[i].ids(); ok && n.path.text == "_id" {
+			if ids, ok := n.clauses[i].ids(); ok {
 				return ids, true
 			}
 		}
@@ -261,6 +264,9 @@ func (c *clause) ids() (ids []ejson.ID, ok bool) {
 }
 
 func distinctIDs(ids []ejson.ID) []ejson.ID {
+	if len(ids) < 2 {
+		return ids
+	}
 	seen := make(map[ejson.ID]bool, len(ids))
 	return slices.DeleteFunc(ids, func(id ejson.ID) bool {
 		again := seen[id]
