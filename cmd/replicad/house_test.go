@@ -26,6 +26,7 @@ var mayImport = map[string]string{
 	"ddp/internal/wire": "ddp",
 	"ddp/client":        "ddp ddp/ejson ddp/internal/wire",
 	"ddp/server":        "ddp ddp/ejson ddp/internal/wire",
+	"ddp/accounts":      "ddp ddp/ejson ddp/server",
 	"sync":              "ddp ddp/client ddp/ejson persist query store",
 	"bench":             "ddp ddp/client ddp/ejson ddp/server observe persist query store sync",
 	"cmd/replicad":      "ddp ddp/client ddp/ejson ddp/server observe persist query store sync",
