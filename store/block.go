@@ -20,10 +20,10 @@ type entry struct {
 	slot uint64
 }
 
-// block is a run of the entries of an index in ascending order of (key, slot). What its keys begin with alike is kept once; the rest lies in one
-// piece of memory, so that a search stays within few cache lines. A document in an
-// index of equal keys costs 12 bytes, and one in an index of distinct dates about
-// 20.
+// block is a run of the entries of an index in ascending order of (key, slot). What
+// its keys begin with alike is kept once; the rest lies in one piece of memory, so
+// that a search stays within few cache lines. A document in an index of equal keys
+// costs 12 bytes, and one in an index of distinct dates about 20.
 //
 // A block with the writer's stamp is changed in place, any other is copied first.
 type block struct {

@@ -4,72 +4,12 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/binary"
-	"fmt"
 	"slices"
 	"strings"
 	"sync"
 
 	"github.com/replicad/replicad/ddp/ejson"
-	"github.com/replicad/replicad/query"
 )
-
-// addIndex builds an index and adds it. It holds the writer's lock all the time,
-// and that of readers only to put the index in place.
-func (s *Store) addIndex(collection string, keys []string) error {
-	key, err := query.CompileIndex(keys...)
-	if err != nil {
-		return err
-	}
-	s.lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return ErrClosed
-	}
-	t := s.table(collection)
-	if t.indexNamed(key.Name()) >= 0 {
-		return nil
-	}
-	x := buildIndexes([]*query.IndexKey{key}, &t.pages)[0]
-	s.view.Lock()
-	defer s.view.Unlock()
-	s.setIndexes(t, append(slices.Clone(t.indexes), x))
-	s.log.Debug("index added", "collection", collection, "index", x.name, "entries", x.size)
-	return nil
-}
-
-func (s *Store) dropIndex(collection string, keys []string) error {
-	key, err := query.CompileIndex(keys...)
-	if err != nil {
-		return err
-	}
-	s.lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return ErrClosed
-	}
-	at := -1
-	var t *table
-	if n, ok := s.numbers[collection]; ok {
-		t = s.tables[n]
-		at = t.indexNamed(key.Name())
-	}
-	if at < 0 {
-		return fmt.Errorf("%w: %q on %q", ErrNoIndex, key.Name(), collection)
-	}
-	s.view.Lock()
-	defer s.view.Unlock()
-	s.setIndexes(t, slices.Delete(slices.Clone(t.indexes), at, at+1))
-	return nil
-}
-
-// setIndexes changes which indexes a table has. The caller holds both locks.
-func (s *Store) setIndexes(t *table, indexes []*index) {
-	t.indexes = indexes
-	t.frozen = make([]*index, len(indexes))
-	t.plans = nextPlans()
-	s.mark(t)
-	s.moment.Add(1)
-}
 
 // builder gathers the entries of an index in the making.
 type builder struct {
@@ -86,10 +26,10 @@ type built struct {
 
 // buildIndexes makes indexes of all documents in one walk. The entries of each are
 // then sorted and laid into blocks, on as many processors as there are.
-func buildIndexes(keys []*query.IndexKey, p *pages) []*index {
-	builders := make([]builder, len(keys))
-	for i, key := range keys {
-		builders[i] = builder{x: newIndex(key), entries: make([]built, 0, p.n)}
+func buildIndexes(defs []*definition, p *pages) []*index {
+	builders := make([]builder, len(defs))
+	for i, d := range defs {
+		builders[i] = builder{x: newIndex(d), entries: make([]built, 0, p.n)}
 	}
 	p.each(func(slot uint64, d ejson.Doc) bool {
 		for i := range builders {
@@ -98,11 +38,11 @@ func buildIndexes(keys []*query.IndexKey, p *pages) []*index {
 		return true
 	})
 	var wg sync.WaitGroup
-	indexes := make([]*index, len(keys))
+	indexes := make([]*index, len(defs))
 	for i := range builders {
 		b := &builders[i]
 		indexes[i] = b.x
-		if i == len(keys)-1 || len(b.entries) < bulk {
+		if i == len(defs)-1 || len(b.entries) < bulk {
 			b.finish()
 		} else {
 			wg.Go(b.finish)

@@ -204,16 +204,7 @@ func (c Collection[T]) delete(selector any, limit int) (n int, err error) {
 	return n, nil
 }
 
-// Index adds an index on keys, as for query.CompileSort, if it is not there. It
-// reads every document once; readers go on meanwhile, writers wait. The planner
-// uses it from the next use of a query on.
-func (c Collection[T]) Index(keys ...string) error { return c.s.addIndex(c.name, keys) }
-
-// DropIndex removes the index on these keys, or returns ErrNoIndex. Snapshots
-// made before keep it.
-func (c Collection[T]) DropIndex(keys ...string) error { return c.s.dropIndex(c.name, keys) }
-
-// Indexes describes the indexes, in the order in which they were added.
+// Indexes describes the indexes to a planner, with their sizes, in the order in which they were added.
 func (c Collection[T]) Indexes() []query.Index {
 	v := c.s.Snapshot().version(c.name)
 	if v == nil {

@@ -33,9 +33,27 @@
 // each. Larger commits publish the moment before them first, so that reads go on
 // with that one, lock-free, for as long as it takes.
 //
-// Update, Tail, Claim, Index and Close, and what is built on them, must not be
+// Update, Tail, Claim, EnsureIndex and Close, and what is built on them, must not be
 // called from a function that Update or Tail runs on the same store; where that
 // would deadlock, it panics and says so.
+//
+// # Indexes
+//
+// An index is found by the planner, and changes no result: only what it costs. One
+// is whole from the moment at which a snapshot has it.
+//
+// A unique index is asked after a transaction's function has returned, of what the
+// transaction as a whole has done, so that two documents may change keys: either no
+// two documents have one key afterwards, or the commit is refused. In a collection
+// that is replicated ([Store.Claim]) the server's word counts: nothing is refused
+// there, and no document expires.
+//
+// Documents expire in a goroutine that is there while an index wants it
+// ([IndexOptions].Expire), until Close. It looks once a second at most, and removes
+// a thousand in a commit like any other.
+//
+// Where there is a Journal, the definitions are documents of the collection
+// "system.indexes" ([Reserved]), from which Load makes the indexes again.
 //
 // # Memory
 //

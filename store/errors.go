@@ -22,6 +22,13 @@ var (
 	// owns; see [Store.Claim].
 	ErrReplicated = errors.New("store: collection is replicated from a server: " +
 		"write to it in a method stub, or through the replica's Insert, Update and Remove")
+	// ErrDuplicateKey is what a DuplicateKeyError is.
+	ErrDuplicateKey = errors.New("store: duplicate key")
+	// ErrReserved is returned for a write to a collection that is the store's own.
+	ErrReserved = errors.New("store: " + indexCollection + " is the store's own: use EnsureIndex and DropIndex")
+	// ErrIndexConflict is returned for an index that is there under another name, or
+	// whose name is that of another index.
+	ErrIndexConflict = errors.New("store: there is another index of that name, or the same of another name")
 	// ErrNoIndex is returned by DropIndex for an index that is not there.
 	ErrNoIndex = errors.New("store: no such index")
 	// ErrLoaded is returned by Load for a store that has been written to.

@@ -147,3 +147,24 @@ func ExampleQuery_Distinct() {
 	// ["room0" "room1" "room2"] <nil>
 	// 33 <nil>
 }
+
+// A unique index refuses what would break it, as a whole.
+func ExampleCollection_EnsureIndex() {
+	s := store.New(store.Options{})
+	users := s.Collection("users")
+	err := users.EnsureIndex(store.IndexOptions{
+		Keys: []string{"email"}, Unique: true, Partial: map[string]any{"email": map[string]any{"$exists": true}},
+	})
+	fmt.Println(err)
+	for _, text := range []string{`{"_id": "ann", "email": "a@example.org"}`, `{"_id": "bob", "email": "a@example.org"}`} {
+		d, _ := ejson.From([]byte(text))
+		_, err = users.InsertOne(d)
+		fmt.Println(err)
+	}
+	fmt.Println(errors.Is(err, store.ErrDuplicateKey))
+	// Output:
+	// <nil>
+	// <nil>
+	// store: duplicate key: document bob has email = "a@example.org", as ann has, in the unique index "email" of "users"
+	// true
+}

@@ -26,8 +26,7 @@ const degree = 16
 // way. What counts is that a search stays in few items: with pointers to blocks as
 // items loading took a third longer, for each comparison followed two.
 type index struct {
-	name   string
-	key    *query.IndexKey
+	*definition
 	fields []ejson.Name // top-level fields that the keys depend on
 	tree   *btree.BTreeG[leaf]
 	size   int // entries
@@ -55,9 +54,9 @@ func below(a, b leaf) bool {
 	return a.slot < b.slot
 }
 
-func newIndex(key *query.IndexKey) *index {
-	x := &index{name: key.Name(), key: key}
-	for _, p := range key.Paths() {
+func newIndex(d *definition) *index {
+	x := &index{definition: d}
+	for _, p := range d.key.Paths() {
 		x.fields = append(x.fields, ejson.NameOf(p))
 	}
 	x.tree = btree.NewBTreeGOptions(below, btree.Options{Degree: degree, NoLocks: true})
@@ -104,6 +103,15 @@ func (x *index) touches(before, after ejson.Doc) bool {
 // change takes the entries of before out and puts those of after in. Either may
 // be the zero Doc. A change that does not touch the index does nothing.
 func (x *index) change(slot uint64, before, after ejson.Doc, stamp uint64, w *scratch) {
+	if !x.whole {
+		// What the index has no entries for is not there.
+		if !before.IsZero() && !x.key.Has(before) {
+			before = ejson.Doc{}
+		}
+		if !after.IsZero() && !x.key.Has(after) {
+			after = ejson.Doc{}
+		}
+	}
 	oldOne, newOne := true, true
 	w.before, w.after = w.before[:0], w.after[:0]
 	if !before.IsZero() {
@@ -117,6 +125,7 @@ func (x *index) change(slot uint64, before, after ejson.Doc, stamp uint64, w *sc
 		return
 	}
 	switch {
+	case before.IsZero() && after.IsZero():
 	case before.IsZero():
 		x.insert(w.after, slot, stamp)
 	case after.IsZero():

@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"github.com/replicad/replicad/ddp/ejson"
-	"github.com/replicad/replicad/query"
 )
 
 func compareEntries(a, b entry) int {
@@ -19,11 +18,11 @@ func compareEntries(a, b entry) int {
 
 func testIndex(t *testing.T) *index {
 	t.Helper()
-	key, err := query.CompileIndex("k")
+	d, err := plain([]string{"k"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return newIndex(key)
+	return newIndex(d)
 }
 
 // entriesOf reads a range in both directions and checks that they agree.
@@ -234,7 +233,7 @@ func TestBuiltIndexIsAGrownOne(t *testing.T) {
 	docs[7] = docs[7].Without("tags", "room")
 	for _, keys := range [][]string{{"author"}, {"room", "ts"}, {"-ts"}, {"tags"}, {"tags", "-n"}, {"nested.a.b", "text"}} {
 		t.Run(strings.Join(keys, ","), func(t *testing.T) {
-			key, err := query.CompileIndex(keys...)
+			key, err := plain(keys)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -245,7 +244,7 @@ func TestBuiltIndexIsAGrownOne(t *testing.T) {
 				p.set(uint64(i), d, 1)
 				grown.change(uint64(i), ejson.Doc{}, d, 1, &w)
 			}
-			built := buildIndexes([]*query.IndexKey{key}, &p)[0]
+			built := buildIndexes([]*definition{key}, &p)[0]
 			want := entriesOf(t, grown, "", "")
 			if len(want) < len(docs) || grown.multi != built.multi {
 				t.Fatalf("%d entries; %d and %d documents with several", len(want), grown.multi, built.multi)
@@ -298,7 +297,7 @@ func TestLargeCommitsKeepIndexes(t *testing.T) {
 	for _, snap := range []*Snapshot{s.Snapshot(), old} {
 		v := snap.version("messages")
 		for _, x := range v.indexes {
-			made := buildIndexes([]*query.IndexKey{x.key}, &v.pages)[0]
+			made := buildIndexes([]*definition{x.definition}, &v.pages)[0]
 			checkIndex(t, x, entriesOf(t, made, "", ""), r)
 			if x.multi != made.multi {
 				t.Errorf("%s: %d documents with several keys, want %d", x.name, x.multi, made.multi)

@@ -7,7 +7,10 @@ import (
 
 // Load fills an empty store with what a file held, and lets Seq go on from there.
 // The slots of a collection must increase; they need not be without gaps. Nobody
-// is told, and nothing is journaled. Indexes may be added before or after. Any
+// is told, and nothing is journaled. The indexes whose definitions are among the
+// records are made again, and nothing is held against what the records say: also a
+// unique index takes what there is. Indexes may be added before or after, too; one
+// added before comes before one of that name from the records. Any
 // error, of records or of what they hold, leaves the store empty. It returns
 // ErrLoaded if anything was loaded or committed before.
 func (s *Store) Load(seq Seq, records iter.Seq2[Record, error]) error {
@@ -41,9 +44,17 @@ func (s *Store) Load(seq Seq, records iter.Seq2[Record, error]) error {
 			return fmt.Errorf("store: load %q, slot %d: %w", r.Collection, r.Slot, err)
 		}
 	}
-	for _, name := range names {
-		s.install(s.table(name), gathered[name])
+	defs, indexed := s.definitions(gathered[indexCollection])
+	for _, name := range indexed {
+		if gathered[name] == nil {
+			gathered[name] = &version{name: name, lost: &lost{}}
+			names = append(names, name)
+		}
 	}
+	for _, name := range names {
+		s.install(s.table(name), gathered[name], defs[name])
+	}
+	s.opened = true
 	s.view.Lock()
 	defer s.view.Unlock()
 	s.seq = seq
@@ -73,13 +84,11 @@ func (v *version) load(r Record) error {
 }
 
 // install makes a loaded version the working one of a table, with the indexes that
-// the table has.
-func (s *Store) install(t *table, v *version) {
-	built := t.rebuilt(&v.pages)
+// the table has and those that were loaded.
+func (s *Store) install(t *table, v *version, loaded []*definition) {
+	built := buildIndexes(t.defined(loaded), &v.pages)
 	s.view.Lock()
 	defer s.view.Unlock()
 	t.pages, t.ids, t.lost, t.next = v.pages, v.ids, v.lost, v.next
-	t.indexes, t.frozen = built, make([]*index, len(built))
-	t.plans = nextPlans()
-	s.mark(t)
+	s.setIndexes(t, built)
 }

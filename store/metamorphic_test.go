@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -92,14 +93,21 @@ func TestSameQuestionSameAnswer(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := New(Options{})
 		c := s.Collection("docs")
-		for range rapid.IntRange(0, 60).Draw(t, "docs") {
+		for range rapid.IntRange(0, 80).Draw(t, "steps") {
 			d := drawDoc(t, drawID(t))
-			if _, err := s.Update(func(tx *Tx) error { return tx.Put("docs", d) }); err != nil {
+			_, err := s.Update(func(tx *Tx) error {
+				if rapid.IntRange(0, 4).Draw(t, "delete") == 0 {
+					tx.Delete("docs", d.ID())
+					return nil
+				}
+				return tx.Put("docs", d)
+			})
+			if err != nil && !errors.Is(err, ErrDuplicateKey) {
 				t.Fatal(err)
 			}
-		}
-		for range rapid.IntRange(0, 4).Draw(t, "indexes") {
-			drawIndex(t, c)
+			if rapid.IntRange(0, 19).Draw(t, "index now") == 0 {
+				drawIndex(t, c)
+			}
 		}
 		parts, sort := drawParts(t), drawSort(t)
 		skip, limit := rapid.IntRange(0, 3).Draw(t, "skip"), rapid.IntRange(0, 6).Draw(t, "limit")
@@ -140,9 +148,23 @@ func TestSameQuestionSameAnswer(t *testing.T) {
 	})
 }
 
-// drawIndex adds an index of some kind.
+// drawIndex adds an index of some kind, if the documents that there are allow it.
 func drawIndex(t *rapid.T, c Collection[ejson.Doc]) {
-	if err := c.Index(rapid.SampledFrom(twinIndexes).Draw(t, "index")...); err != nil {
+	o := IndexOptions{Keys: rapid.SampledFrom(twinIndexes).Draw(t, "index")}
+	switch rapid.IntRange(0, 6).Draw(t, "kind") {
+	case 0:
+		o.Sparse = true
+	case 1:
+		o.Partial = rapid.SampledFrom([]any{
+			m{"a": m{"$gte": 2}}, m{"b": m{"$exists": true}}, m{"c": m{"$gt": 300}}, m{"b": "x"},
+		}).Draw(t, "partial")
+	case 2:
+		o.Unique = true
+	case 3:
+		o.Unique, o.Sparse = true, true
+	}
+	o.Name = fmt.Sprint(o)
+	if err := c.EnsureIndex(o); err != nil && !errors.Is(err, ErrDuplicateKey) && !errors.Is(err, ErrIndexConflict) {
 		t.Fatal(err)
 	}
 }

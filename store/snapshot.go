@@ -34,11 +34,11 @@ type version struct {
 func (s *Snapshot) Seq() Seq { return s.seq }
 
 // Collections returns the names of the collections that have documents or
-// indexes, in ascending order.
+// indexes, in ascending order, less those that are [Reserved].
 func (s *Snapshot) Collections() []string {
 	var names []string
 	for _, v := range s.versions {
-		if v.pages.n > 0 || len(v.indexes) > 0 {
+		if (v.pages.n > 0 || len(v.indexes) > 0) && !Reserved(v.name) {
 			names = append(names, v.name)
 		}
 	}

@@ -34,6 +34,11 @@ type Store struct {
 	scratch scratch
 	spare   *overlay // memory for a transaction; nil: in use
 
+	opened    bool          // loaded, or Load was called: definitions are written at once
+	unwritten bool          // definitions of indexes go with the next commit
+	sweeping  chan struct{} // closed to end the sweeps; nil: there are none
+	sweeps    sync.WaitGroup
+
 	view    sync.Mutex     // guards what follows; held for a step, never for a user's function
 	tables  []*table       // appended to with mu held, too
 	numbers map[string]int // replaced, not changed, with mu held, too
@@ -48,7 +53,8 @@ type Store struct {
 	current atomic.Pointer[Snapshot]
 }
 
-// New returns an empty store. It starts no goroutine.
+// New returns an empty store. It starts no goroutine; indexes by which documents
+// expire have one for all of them, which Close ends.
 func New(opts Options) *Store {
 	s := &Store{
 		journal: opts.Journal,
@@ -101,12 +107,17 @@ func (s *Store) Collection(name string) Collection[ejson.Doc] { return Of[ejson.
 // Logger returns the logger of the options, or one that is silent; never nil.
 func (s *Store) Logger() *slog.Logger { return s.log }
 
-// Close waits for a transaction that is running, and makes every later write
-// return ErrClosed. Reads go on to work. It may be called more than once.
+// Close waits for a transaction that is running, ends the removal of expired
+// documents, and makes every later write return ErrClosed. Reads go on to work. It
+// may be called more than once.
 func (s *Store) Close() error {
 	s.lock()
-	defer s.mu.Unlock()
-	s.closed = true
+	if s.closed = true; s.sweeping != nil {
+		close(s.sweeping)
+		s.sweeping = nil
+	}
+	s.mu.Unlock()
+	s.sweeps.Wait()
 	return nil
 }
 
@@ -144,19 +155,32 @@ const bigCommit = 1024
 
 // commit makes one commit of what a transaction has gathered.
 //
-// The order is: the changes are listed, and nothing has happened; the journal
-// takes them, or refuses; they are applied, which cannot fail; the moment moves on,
+// The order is: the changes are listed, and nothing has happened; unique indexes
+// have no objection; the journal takes them, or refuses; they are applied, which cannot fail; the moment moves on,
 // and readers see them; the tails are told.
 func (s *Store) commit(tx *Tx) (Seq, error) {
 	c := tx.changes()
 	if c == nil {
+		if tx.table != nil {
+			s.view.Lock()
+			defer s.view.Unlock()
+			s.setIndexes(tx.table, tx.indexes)
+		}
 		return s.seq, nil
+	}
+	if err := tx.checkUnique(c); err != nil {
+		return 0, err
+	}
+	if s.unwritten {
+		tx.writeDefinitions()
+		c = tx.changes()
 	}
 	if s.journal != nil {
 		if err := s.journal.Append(c); err != nil {
 			return 0, fmt.Errorf("store: commit %d: %w", c.Seq, err)
 		}
 	}
+	s.unwritten = false
 	s.apply(c, tx)
 	s.tell(c)
 	return c.Seq, nil
@@ -189,7 +213,10 @@ func (s *Store) apply(c *Commit, tx *Tx) {
 		}
 		o.table.end()
 	}
+	if tx.table != nil {
+		s.setIndexes(tx.table, tx.indexes)
+	}
 	s.seq = c.Seq
-	s.loaded = true
+	s.loaded, s.opened = true, true
 	s.moment.Add(1)
 }

@@ -1,10 +1,6 @@
 package store
 
-import (
-	"sync/atomic"
-
-	"github.com/replicad/replicad/query"
-)
+import "sync/atomic"
 
 // table is a collection as the writer has it.
 type table struct {
@@ -12,6 +8,7 @@ type table struct {
 	number  int      // place in Store.tables, for good
 	dirty   bool     // changed since it was published
 	frozen  []*index // what was published of indexes, nil where that has changed since
+	unique  bool     // one of the indexes is
 	owner   any      // who may write to it; nil: everybody
 	stale   bool     // the indexes will be built anew when all changes are applied
 }
@@ -46,17 +43,8 @@ func (t *table) end() {
 		return
 	}
 	t.stale = false
-	t.indexes, t.frozen = t.rebuilt(&t.pages), make([]*index, len(t.indexes))
+	t.indexes, t.frozen = buildIndexes(t.defined(nil), &t.pages), make([]*index, len(t.indexes))
 	t.plans = nextPlans()
-}
-
-// rebuilt returns the indexes of the table, built of the documents of p.
-func (t *table) rebuilt(p *pages) []*index {
-	keys := make([]*query.IndexKey, len(t.indexes))
-	for i, x := range t.indexes {
-		keys[i] = x.key
-	}
-	return buildIndexes(keys, p)
 }
 
 // apply makes a change to pages, ids and indexes. hash is that of the id.

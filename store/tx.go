@@ -17,6 +17,9 @@ type Tx struct {
 	owner any
 	parts []*overlay // one for each collection that was named, in that order
 	err   error      // why it will not be committed, whatever its function says
+
+	table   *table // will have indexes, instead of those it has; nil: none will
+	indexes []*index
 }
 
 // part returns what the transaction did to a collection.
@@ -36,9 +39,12 @@ func (tx *Tx) part(collection string) *overlay {
 		o = &overlay{}
 	}
 	o.name = collection
+	if Reserved(collection) && tx.owner != indexer {
+		o.denied = ErrReserved
+	}
 	if i, ok := tx.s.numbers[collection]; ok {
 		o.table = tx.s.tables[i]
-		if o.table.owner != nil && o.table.owner != tx.owner {
+		if o.table.owner != nil && o.table.owner != tx.owner && !Reserved(collection) {
 			o.denied = replicated(collection)
 		}
 	}
