@@ -166,7 +166,6 @@ type bounds struct {
 	or      *disj    // what they stand for instead, as a union
 	present bool     // whatever they are there for has one of the index's paths
 	guess   float64
-	ranged  bool // a bound is not the whole of the columns behind the pinned ones
 }
 
 // bounds finds the ranges of the index in which all matches lie.
@@ -217,7 +216,6 @@ func (k *IndexKey) ranges(q *conditions, multikey bool) bounds {
 			prefixes = next
 		}
 		if !c.points {
-			b.ranged = true
 			b.guess = c.guess
 			break
 		}
@@ -277,7 +275,6 @@ func (k *IndexKey) union(or *disj, multikey bool) (bounds, bool) {
 		u.present = u.present && b.present
 		u.guess = max(u.guess, b.guess)
 	}
-	u.ranged = true
 	for _, s := range union(spans) {
 		u.list = append(u.list, Bound{Low: s.low, High: s.high, Text: s.text})
 	}

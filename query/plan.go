@@ -65,7 +65,7 @@ type Plan struct {
 // Exact reports whether the candidates are just the documents selected, each
 // once: their number is the count, and no document need be looked at. Where it
 // is false only for Repeats, the number of different candidates is.
-func (p *Plan) Exact() bool { return !p.Filter && !p.Repeats }
+func (p Plan) Exact() bool { return !p.Filter && !p.Repeats }
 
 // String prints the plan on one line. A scan whose size is not known has no
 // guess.
