@@ -2,6 +2,7 @@ package observe
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"runtime"
@@ -20,6 +21,9 @@ func TestStartsAmongWrites(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	s, c := fixture(t, 60)
+	if err := errors.Join(c.Index("n"), c.Index("room", "n")); err != nil {
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var writers, starters sync.WaitGroup
 	for i := range 2 {
@@ -43,6 +47,7 @@ func TestStartsAmongWrites(t *testing.T) {
 	}
 	queries := []store.Query[ejson.Doc]{
 		c.Find(nil).Sort("n"),
+		c.Find(nil).Sort("n").Limit(3),
 		c.Find(object{"room": "r1"}).Sort("-n").Skip(2).Limit(5),
 		c.Find(object{"n": object{"$lt": 20}}).Limit(4),
 		c.Find(object{"room": "r2"}),
