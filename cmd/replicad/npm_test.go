@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// TestClientsFromNpm has two clients of others subscribe to and call `replicad
+// TestClientsFromNpm has three clients of others subscribe to and call `replicad
 // serve`.
 func TestClientsFromNpm(t *testing.T) {
 	node, modules := npmClients(t)
@@ -22,6 +22,11 @@ func TestClientsFromNpm(t *testing.T) {
 {"ready":["apple","banana"]}
 {"idLength":17,"change":"elderberry"}
 {"error":404}`},
+		{"ddpjs.cjs", `
+{"ready":["b"]}
+{"fields":{"price":8},"cleared":["name"],"result":1}
+{"error":404}
+{"removed":"b"}`},
 		{"ddp.cjs", `
 {"connected":"1"}
 {"ready":["a","c"],"at":1000}
@@ -41,6 +46,29 @@ func TestClientsFromNpm(t *testing.T) {
 				t.Fatalf("%v; it printed\n%s\nwants\n%s", err, got, strings.TrimSpace(tt.want))
 			}
 		})
+	}
+}
+
+// TestClientFromGo has the other client in Go do the same. It is a module of its own,
+// and skipped where that cannot be had.
+func TestClientFromGo(t *testing.T) {
+	folder := t.TempDir()
+	if err := os.CopyFS(folder, os.DirFS("testdata/gopackage")); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	binary := filepath.Join(folder, "client")
+	build := exec.CommandContext(ctx, "go", "build", "-o", binary, ".")
+	build.Dir = folder
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Skipf("github.com/gopackage/ddp could not be built: %v\n%s", err, out)
+	}
+	srv := startServe(t, "--load", "fruit="+fruitFile(t), "--allow-writes")
+	out, err := exec.CommandContext(ctx, binary, srv.addr).CombinedOutput()
+	const want = "documents 3\ninserted g\nname grape\nrefused true\n"
+	if got := string(out); err != nil || !strings.HasSuffix(got, want) {
+		t.Fatalf("%v; it printed\n%s\nwants\n%s", err, got, want)
 	}
 }
 
