@@ -46,7 +46,7 @@ func (l *loop) settle(s *session) {
 		l.vouch(s, sub.markReady)
 	}
 	for _, c := range updated {
-		l.vouch(s, func() { l.visible(s, c) })
+		l.vouch(s, func() { l.visible(c) })
 	}
 }
 
@@ -193,7 +193,7 @@ func (l *loop) commit(s *session, fn func(tx *store.Tx)) bool {
 // update runs fn as one transaction of the replica.
 func (l *loop) update(fn func(tx *store.Tx) error) error {
 	fresh := l.fresh
-	_, err := l.store.UpdateAs(l.r, func(tx *store.Tx) error {
+	seq, err := l.store.UpdateAs(l.r, func(tx *store.Tx) error {
 		for _, name := range fresh {
 			if err := tx.Put(metaCollection, ownedRecord(name)); err != nil {
 				return err
@@ -204,7 +204,7 @@ func (l *loop) update(fn func(tx *store.Tx) error) error {
 	if err != nil {
 		return err
 	}
-	l.fresh = nil
+	l.fresh, l.seq = nil, seq
 	if l.r.db != nil && l.diskAt.IsZero() {
 		// Time for the writer to have met the disk.
 		l.diskAt = time.Now().Add(time.Second)

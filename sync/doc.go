@@ -18,8 +18,8 @@
 //	                                  ↑
 //	             Subscribe, Stop, Call, Status
 //
-// What the replica must remember is in its own collections, sync.meta, sync.subs and
-// sync.shadow, and so changes in the same commit as the documents, and is on disk with them or
+// What the replica must remember is in its own collections, sync.meta, sync.subs,
+// sync.shadow and sync.outbox, and so changes in the same commit as the documents, and is on disk with them or
 // not at all. They may be read and observed like any other.
 //
 // # Connections
@@ -82,8 +82,29 @@
 // A call returns when the server has sent both its result and, in updated, that its
 // writes have been sent; in either order. Calls go out at once, and may be answered
 // in any order; one with Wait goes alone. Ids of calls are unique across replicas
-// and restarts. Calls live with the process: what waits at Close is lost, with
-// ErrClosed.
+// and restarts. No more than 1,000 are unanswered at the server at a time.
+//
+// What Call and Invoke call lives with the process: what waits at Close is lost, with
+// ErrClosed. What Do calls lives with the file.
+//
+// # The outbox
+//
+// [Replica.Do] returns when the call is on disk, in [OutboxCollection], in one commit with
+// what its stub wrote and the truth under it: they are there together after a crash, or
+// not at all. Only then it is sent, and again on every connection and in every process,
+// under the same id, until the server has answered. So it is run at least once; exactly
+// once by a server that remembers the ids of calls for long enough. NoRetry asks for at
+// most once instead, at the price of ErrUnknownOutcome.
+//
+// Calls start in the order in which they were made. Where that is not enough, because
+// methods run side by side at the server, those that have an Entity in common go one
+// after another. A call that the server refuses is kept as Failed, with the error, and
+// those behind it go on; Pending.Retry sends it once more and Pending.Dismiss forgets it.
+// What was refused for now (Options.Retry) is tried again later, and only its own
+// entity waits for it.
+//
+// An outbox that is full refuses more (ErrOutboxFull); a call that was not sent within its
+// TTL fails (ErrExpired); one that was not sent can be cancelled.
 //
 // # Stubs
 //
@@ -100,8 +121,8 @@
 // document is what the server says, whatever was foretold.
 //
 // A call that the connection lost, and that will not be sent again, keeps its
-// difference until the next session's data are whole. A call whose process ended
-// has none when the file is opened again.
+// difference until the next session's data are whole. What Do has called keeps it
+// through restarts; a Call whose process ended has none when the file is opened again.
 //
 // A subscription is ready, and a call returns, when nothing is shown any more that
 // is foretold of the calls that the server had by then: they vouch for the server's

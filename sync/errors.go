@@ -8,9 +8,20 @@ var (
 	// ErrTooManyCalls is returned by a call while Options.MaxCalls others wait for
 	// the server.
 	ErrTooManyCalls = errors.New("sync: too many calls wait for the server")
-	// ErrUnknownOutcome is the result of a NoRetry call whose connection was lost
-	// after it was sent: the server may have run it, or not.
+	// ErrUnknownOutcome is the result of a NoRetry call whose connection, or process,
+	// was lost after it was sent: the server may have run it, or not.
 	ErrUnknownOutcome = errors.New("sync: outcome unknown: the connection was lost after the call was sent")
+	// ErrOutboxFull is returned by Do while Options.MaxOutbox other calls wait for the
+	// server.
+	ErrOutboxFull = errors.New("sync: outbox full")
+	// ErrExpired is the result of a call that was not sent within its TTL.
+	ErrExpired = errors.New("sync: the call was not sent in time")
+	// ErrCancelled is the result of a call that was cancelled before it was sent.
+	ErrCancelled = errors.New("sync: call cancelled")
+	// ErrSent is returned by Cancel for a call that was sent, or has ended.
+	ErrSent = errors.New("sync: the call was sent already")
+	// ErrNoCall is returned where the outbox has no such call, or not in that state.
+	ErrNoCall = errors.New("sync: no such call in the outbox")
 	// ErrStopped is returned by Ready and Err of a Subscription after its Stop.
 	ErrStopped = errors.New("sync: subscription stopped")
 	// ErrEnded is returned by Ready and Err of a Subscription that the server ended

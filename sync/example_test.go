@@ -2,6 +2,7 @@ package sync_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log"
 	"log/slog"
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 
 	"github.com/replicad/replicad/ddp"
+	"github.com/replicad/replicad/ddp/client"
 	"github.com/replicad/replicad/ddp/ejson"
 	"github.com/replicad/replicad/ddp/server"
 	"github.com/replicad/replicad/store"
@@ -47,6 +49,9 @@ func todoServer() *httptest.Server {
 		id := c.Params.At(0).Str()
 		if _, err := todos.UpdateOne(id, map[string]any{"$set": map[string]any{"done": true}}); err != nil {
 			return nil, &ddp.Error{Code: "404", Reason: "no such todo"}
+		}
+		if live == nil { // nobody is to be told
+			return todos.Find(map[string]any{"done": false}).Count()
 		}
 		live.Changed("todos", ejson.StringID(id), ejson.Make(ejson.Field{Name: "done", Value: true}), nil)
 		return todos.Find(map[string]any{"done": false}).Count()
@@ -198,4 +203,49 @@ func ExampleReplica_Stub() {
 	// Output:
 	// buy milk true
 	// 2 left on the server
+}
+
+// What is done without the server is on disk when Do returns, shows at once, and is
+// made good when there is a connection, be it in another process.
+func ExampleReplica_Do() {
+	http := todoServer()
+	defer http.Close()
+	ctx := context.Background()
+	dir, err := os.MkdirTemp("", "replica")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	opts := replica.Options{Path: filepath.Join(dir, "todos.db"), Logger: slog.New(slog.DiscardHandler)}
+	away := opts
+	away.Client.Dial = func(context.Context, string) (client.Transport, error) {
+		return nil, errors.New("no network")
+	}
+
+	r, err := replica.Open(ctx, http.URL, away)
+	if err != nil {
+		log.Fatal(err)
+	}
+	if _, err := r.Do(ctx, replica.Method{Name: "todos.finish", Params: []any{"t1"}}); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(r.Status().Outbox, "in the outbox")
+	if err := r.Close(); err != nil {
+		log.Fatal(err)
+	}
+
+	r, err = replica.Open(ctx, http.URL, opts)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer r.Close()
+	for st := range r.Statuses(ctx) {
+		if st.Outbox == 0 {
+			fmt.Println(st.Failed, "failed")
+			break
+		}
+	}
+	// Output:
+	// 1 in the outbox
+	// 0 failed
 }

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/replicad/replicad/ddp"
 	"github.com/replicad/replicad/ddp/client"
 )
 
@@ -28,6 +29,16 @@ type Options struct {
 	Grace time.Duration
 	// MaxCalls is how many calls may wait for the server; 0 means 10,000.
 	MaxCalls int
+	// MaxOutbox is how many calls made by Do may wait for the server; 0 means 10,000.
+	MaxOutbox int
+	// MaxFailed is how many calls of the outbox that ended with an error are kept; the
+	// oldest go first. 0 means 1,000.
+	MaxFailed int
+	// Retry says whether a call made by Do that the server refused is tried again, and
+	// after how long; refusals is how often it was refused before. nil tries again
+	// what was refused with the code too-many-requests, after the time that the error
+	// names or else as long as before dialing again. It must not wait.
+	Retry func(method string, err *ddp.Error, refusals int) (after time.Duration, again bool)
 	// Client is for the connections: headers, TLS, heartbeat, limits. Its Session and
 	// ReceivedCount are ignored, and its Logger is this one unless it is set.
 	Client client.Options
@@ -46,6 +57,11 @@ func (o Options) withDefaults() Options {
 	// A program that has not subscribed 30s after it went live will not.
 	o.Grace = positive(o.Grace, 30*time.Second)
 	o.MaxCalls = positive(o.MaxCalls, 10_000)
+	o.MaxOutbox = positive(o.MaxOutbox, 10_000)
+	o.MaxFailed = positive(o.MaxFailed, 1_000)
+	if o.Retry == nil {
+		o.Retry = o.retryLater
+	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}

@@ -5,8 +5,6 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/replicad/replicad/ddp"
 	"github.com/replicad/replicad/store"
 )
@@ -42,14 +40,23 @@ type loop struct {
 	unclaimed int
 
 	blocks   []*block         // outstanding calls; only the first block is sent
-	calls    map[string]*call // by id
+	calls    map[string]*call // those of blocks, by id
+	plain    int              // how many of them live with the process
+	flying   int              // how many of them are sent and without result
 	lastCall uint64
 	prefix   string // of call ids
+
+	entries  map[string]*call // of the outbox, by id
+	failed   []*call          // those of entries that ended with an error, oldest first
+	retired  []retired        // have ended, but for the record of it
+	delayed  []*call          // wait to be tried again
+	expireAt time.Time        // when to look for calls that are too old
 
 	stubs   map[string]Stub
 	wrote   map[string][]docRef // documents that the stubs of calls have changed, by id of the call
 	leaving []string            // calls to be taken out of wrote when a session's data are whole
 
+	seq    store.Seq // of the loop's last commit
 	diskAt time.Time // when to look at the disk's health again
 
 	fresh      []string // collections of owned that no commit has recorded yet
@@ -64,9 +71,9 @@ func newLoop(r *Replica) *loop {
 		subs:      map[string]*subscribed{},
 		subsByKey: map[string]*subscribed{},
 		calls:     map[string]*call{},
+		entries:   map[string]*call{},
 		stubs:     map[string]Stub{},
 		wrote:     map[string][]docRef{},
-		prefix:    uuid.NewString() + "-",
 	}
 }
 
@@ -109,6 +116,7 @@ func (l *loop) run(ctx context.Context) {
 			return
 		case fn := <-l.r.asks:
 			fn(l)
+			l.more()
 		case d := <-dialed:
 			l.dialed(d)
 		case <-arrived:
@@ -119,6 +127,19 @@ func (l *loop) run(ctx context.Context) {
 		case outbound <- out:
 			s.out = nil
 		case <-timer.C:
+		}
+	}
+}
+
+// more runs what else is asked of the loop now, so that what comes together is sent,
+// and recorded, together.
+func (l *loop) more() {
+	for range 255 {
+		select {
+		case fn := <-l.r.asks:
+			fn(l)
+		default:
+			return
 		}
 	}
 }
@@ -145,11 +166,20 @@ func (l *loop) tick(now time.Time) {
 	if s := l.session; s != nil && due(l.sweepAt(s)) {
 		l.sweep(s)
 	}
+	if due(l.expireAt) {
+		l.expire(now)
+	}
+	if due(l.delayedUntil()) {
+		l.undelay()
+	}
+	l.recordRetired()
+	l.pump()
 }
 
 // next returns when tick has something to do, and zero if nothing.
 func (l *loop) next() time.Time {
 	at := earliest(earliest(l.dialAt, l.graceAt), l.diskAt)
+	at = earliest(at, earliest(l.expireAt, l.delayedUntil()))
 	if s := l.session; s != nil {
 		at = earliest(earliest(at, s.flushAt()), earliest(s.limitAt, l.sweepAt(s)))
 	}
@@ -176,6 +206,7 @@ func (l *loop) leave() {
 		}
 		l.drop(s)
 	}
+	l.recordRetired()
 	for _, sub := range l.subs {
 		sub.end(ErrClosed)
 	}

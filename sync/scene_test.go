@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -21,7 +22,12 @@ import (
 	"github.com/replicad/replicad/store"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if url, path, ok := strings.Cut(os.Getenv(crashChild), " "); ok {
+		crash(url, path)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // scene is a replica and the test in the place of its server, in a bubble.
 type scene struct {

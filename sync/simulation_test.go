@@ -64,6 +64,10 @@ type simulation struct {
 	r     *Replica
 	image []byte // an older state of the file
 
+	// Calls that the outbox has promised to make, and how many of them the image has.
+	promised, imaged []string
+	made             int
+
 	// What the program wants: a always, never in some runs, the others come and go.
 	subs  map[string]*Subscription
 	never bool
@@ -150,8 +154,12 @@ func (s *simulation) step() {
 		state := []string{"good", "good", "slow", "down", "deaf"}[s.rng.IntN(5)]
 		s.say("link %s", state)
 		s.setLink(state)
-	case n < 75:
+	case n < 71:
 		s.call()
+	case n < 75:
+		for range 1 + s.rng.IntN(5) {
+			s.do()
+		}
 	case n < 85:
 		if s.stalls {
 			s.toggle([]string{"b", "never"}[s.rng.IntN(2)])
@@ -191,6 +199,7 @@ func (s *simulation) step() {
 		if s.path != "" {
 			synctest.Wait() // the writer is at rest, so the file is whole
 			s.image, _ = os.ReadFile(s.path)
+			s.imaged = slices.Clone(s.promised)
 			s.say("image of the file, seq %d", s.r.Status().Durable)
 		}
 	}
@@ -377,6 +386,32 @@ func (s *simulation) call() {
 	})
 }
 
+// do puts a call into the outbox.
+func (s *simulation) do() {
+	s.made++
+	entity := []string{"", "e", "f"}[s.rng.IntN(3)]
+	m := Method{
+		Name: "bump", Params: []any{fmt.Sprint("d", s.rng.IntN(30)), s.made, entity},
+		Wait: s.rng.IntN(8) == 0, NoRetry: s.rng.IntN(8) == 0, Entity: entity,
+	}
+	if s.rng.IntN(8) == 0 {
+		m.TTL = time.Duration(s.rng.IntN(100)) * time.Second
+	}
+	p, err := s.r.Do(context.Background(), m)
+	if err != nil {
+		s.fault("do %+v: %v", m, err)
+		return
+	}
+	s.say("do %s %+v", p.ID(), m)
+	if s.rng.IntN(8) == 0 && p.Cancel() == nil {
+		s.say("cancelled")
+		return
+	}
+	if !m.NoRetry && m.TTL == 0 {
+		s.promised = append(s.promised, p.ID())
+	}
+}
+
 // restart closes the replica, and opens it again from its file: as it is, or as it
 // was when the image was taken.
 func (s *simulation) restart(killed bool) {
@@ -389,6 +424,9 @@ func (s *simulation) restart(killed bool) {
 		if err := os.WriteFile(s.path, s.image, 0o600); err != nil {
 			s.t.Fatal(err)
 		}
+		s.promised = slices.Clone(s.imaged)
+	} else if s.path == "" {
+		s.promised = nil
 	}
 	if s.rng.IntN(2) == 0 {
 		s.world.mutate(s.rng)
@@ -435,6 +473,19 @@ func (s *simulation) end() {
 				s.fault("%s is not ready", name)
 			}
 		}
+	}
+	s.world.mu.Lock()
+	for _, id := range s.promised {
+		if s.world.runs[id] == 0 {
+			s.fault("call %s was promised, and never run", id)
+		}
+	}
+	for _, fault := range s.world.orders {
+		s.fault("%s", fault)
+	}
+	s.world.mu.Unlock()
+	if st.Outbox != 0 {
+		s.fault("%d calls in the outbox", st.Outbox)
 	}
 	if n := s.r.Store().Snapshot().Len(shadowCollection); n != 0 {
 		s.fault("%d shadows", n)

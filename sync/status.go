@@ -45,7 +45,9 @@ type Status struct {
 	Err     error     // why it is Offline, or why the last dial failed; nil when connected
 	Tries   int       // failed dials in a row
 	RetryAt time.Time // when it dials next, if Offline; zero after Disconnect
-	Calls   int       // calls that wait for the server
+	Calls   int       // calls that wait for the server and live with the process
+	Outbox  int       // calls made by Do that have not ended
+	Failed  int       // calls made by Do that ended with an error, until dismissed
 	// Stale counts the documents of an earlier session that the server has not
 	// confirmed yet. They stay until everything that may confirm them has come.
 	Stale   int

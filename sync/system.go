@@ -27,6 +27,9 @@ const (
 	// shadowCollection has what the server last said of each document that stubs have
 	// changed, and what they did: see shadow.
 	shadowCollection = "sync.shadow"
+	// OutboxCollection has the calls made by Do that have not ended, or ended with an
+	// error. Its documents decode as Entry. Anybody may read and observe it.
+	OutboxCollection = "sync.outbox"
 )
 
 var (
@@ -55,7 +58,7 @@ func (sub *subscribed) record(whole bool) ejson.Doc {
 
 // restore takes up what the store was loaded with.
 func (l *loop) restore() error {
-	l.store.Claim(l.r, metaCollection, subsCollection, shadowCollection)
+	l.store.Claim(l.r, metaCollection, subsCollection, shadowCollection, OutboxCollection)
 	snap := l.store.Snapshot()
 	for _, doc := range snap.Each(metaCollection) {
 		if doc.ID() == replicaID {
@@ -85,9 +88,15 @@ func (l *loop) restore() error {
 		l.unclaimed++
 		l.resync = l.resync || sub.whole
 	}
-	if err := l.restoreShadows(snap, func(string) bool { return false }); err != nil {
+	if err := l.restoreOutbox(snap); err != nil {
 		return err
 	}
+	if err := l.restoreShadows(snap, func(call string) bool { return l.calls[call] != nil }); err != nil {
+		return err
+	}
+	// A new number for each Open, for the file may be an old copy. Eight hex digits of
+	// a UUID are random.
+	defer func() { l.prefix = l.r.id + "-" + uuid.NewString()[:8] + "-" }()
 	if l.r.id != "" {
 		return nil
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -28,6 +29,9 @@ type world struct {
 	order   map[string][]string
 	next    float64 // incarnation of the next document
 	feeds   map[*feed]struct{}
+	runs    map[string]int     // of calls of the outbox, by id
+	lanes   map[string]float64 // of each entity, the latest call that was run
+	orders  []string           // faults in the order of an entity
 	refuses bool
 	stalls  time.Duration // how long publications hesitate
 }
@@ -45,6 +49,8 @@ func newWorld() (*world, *server.Server) {
 		docs:  map[string]map[string]ejson.Doc{"a": {}, "b": {}, "c": {}, "u": {}},
 		order: map[string][]string{},
 		feeds: map[*feed]struct{}{},
+		runs:  map[string]int{},
+		lanes: map[string]float64{},
 	}
 	srv := &server.Server{Logger: quietLog(), Grace: -1}
 	all := func(ejson.Doc) bool { return true }
@@ -75,6 +81,9 @@ func newWorld() (*world, *server.Server) {
 	})
 	// bump changes a document of a, and returns its new version.
 	srv.Method("bump", func(ctx context.Context, c *server.Call) (any, error) {
+		if err := w.run(c); err != nil {
+			return nil, err
+		}
 		return w.bump("a", c.Params.At(0).Str()), nil
 	})
 	srv.Method("fail", func(ctx context.Context, c *server.Call) (any, error) {
@@ -197,6 +206,27 @@ func (w *world) bump(collection, id string) float64 {
 	v := doc.Field("v").Number() + 1
 	w.set(collection, id, doc.With("v", v))
 	return v
+}
+
+// run notes a call of the outbox: bump(id, number of the call, entity). Some are refused
+// for now.
+func (w *world) run(c *server.Call) error {
+	if c.Params.Len() < 3 {
+		return nil
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	id, retry, _ := strings.Cut(c.ID(), again)
+	if retry == "" && id[len(id)-1] == '7' {
+		return &ddp.Error{Code: "too-many-requests"}
+	}
+	w.runs[id]++
+	n, entity := c.Params.At(1).Number(), c.Params.At(2).Str()
+	if entity != "" && w.runs[id] == 1 && n < w.lanes[entity] {
+		w.orders = append(w.orders, fmt.Sprintf("call %v of %s run after %v", n, entity, w.lanes[entity]))
+	}
+	w.lanes[entity] = max(n, w.lanes[entity])
+	return nil
 }
 
 // alive reports whether this very document is still there.

@@ -1,0 +1,217 @@
+package sync
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/replicad/replicad/ddp/ejson"
+	"github.com/replicad/replicad/ddp/server"
+)
+
+// crashChild, in the environment, makes the test binary the process that is killed:
+// it makes calls as fast as it can, and tells which ones it was promised.
+const crashChild = "REPLICAD_CRASH_CHILD"
+
+// ledger is the server of the crash test: it writes down what is run.
+type ledger struct {
+	mu      sync.Mutex
+	runs    map[string]int // by call id
+	first   []string       // call ids, in the order of their first runs
+	entries map[string]ejson.Doc
+	feeds   map[*server.Publication]struct{}
+}
+
+func newLedger() (*ledger, *server.Server) {
+	g := &ledger{runs: map[string]int{}, entries: map[string]ejson.Doc{}, feeds: map[*server.Publication]struct{}{}}
+	srv := &server.Server{Logger: quietLog()}
+	srv.Publish("ledger", func(ctx context.Context, p *server.Publication) error {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		for _, doc := range g.entries {
+			p.Added("ledger", doc)
+		}
+		g.feeds[p] = struct{}{}
+		p.OnStop(func() {
+			g.mu.Lock()
+			defer g.mu.Unlock()
+			delete(g.feeds, p)
+		})
+		return nil
+	})
+	srv.Method("write", func(ctx context.Context, c *server.Call) (any, error) {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		id, _, _ := strings.Cut(c.ID(), again)
+		if g.runs[id]++; g.runs[id] == 1 {
+			g.first = append(g.first, id)
+		}
+		doc := ejson.Make(ejson.Field{Name: "call", Value: id}).WithID(ejson.StringID(c.Random().DocumentID("ledger")))
+		g.entries[doc.ID().String()] = doc
+		for p := range g.feeds {
+			p.Added("ledger", doc)
+		}
+		return nil, nil
+	})
+	return g, srv
+}
+
+func writeStub(tx *Tx, in Invocation) error {
+	_, err := tx.Insert("ledger", ejson.Make(ejson.Field{Name: "foretold", Value: true}))
+	return err
+}
+
+// crash is the process that is killed.
+func crash(url, path string) {
+	r, err := Open(context.Background(), url, Options{Path: path, Logger: quietLog(), MinBackoff: 5 * time.Millisecond})
+	if err != nil {
+		fmt.Println("error", err)
+		os.Exit(1)
+	}
+	r.Stub("write", writeStub)
+	if _, err := r.Subscribe("ledger"); err != nil {
+		fmt.Println("error", err)
+		os.Exit(1)
+	}
+	var mu sync.Mutex
+	for i := range 4 {
+		go func() {
+			for {
+				m := Method{Name: "write", NoRetry: false}
+				if i == 0 {
+					m.Entity = "e"
+				}
+				p, err := r.Do(context.Background(), m)
+				mu.Lock()
+				if err != nil {
+					fmt.Println("error", err)
+					os.Exit(1)
+				}
+				fmt.Println("promised", p.ID(), m.Entity)
+				mu.Unlock()
+			}
+		}()
+	}
+	select {}
+}
+
+// TestCrash kills a process again and again while it makes calls, and cuts its
+// connections: every call that Do has promised is run by the server, those of one
+// entity in order; and replica and server are the same in the end.
+func TestCrash(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts processes")
+	}
+	g, srv := newLedger()
+	http := httptest.NewServer(srv)
+	defer http.Close()
+	path := filepath.Join(t.TempDir(), "r.db")
+	seed := uint64(time.Now().UnixNano())
+	fmt.Printf("crash: seed %d\n", seed)
+	rng := rand.New(rand.NewPCG(seed, 0))
+	var promised, lane []string
+	for range 12 {
+		cmd := exec.Command(os.Args[0])
+		cmd.Env = append(os.Environ(), crashChild+"="+http.URL+" "+path)
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		// It is killed after so many promises, at whatever it is doing then.
+		left := 1 + rng.IntN(150)
+		lines := bufio.NewScanner(out)
+		killed := false
+		for lines.Scan() {
+			var id, entity string
+			if n, _ := fmt.Sscanf(lines.Text(), "promised %s %s", &id, &entity); n == 0 {
+				t.Fatal(lines.Text())
+			}
+			promised = append(promised, id)
+			if entity != "" {
+				lane = append(lane, id)
+			}
+			if left%40 == 7 {
+				for s := range srv.Sessions() {
+					s.Close()
+				}
+			}
+			if left--; left <= 0 && !killed {
+				killed = true
+				cmd.Process.Kill()
+			}
+		}
+		cmd.Wait()
+	}
+
+	r, err := Open(t.Context(), http.URL, Options{Path: path, Logger: quietLog(), MinBackoff: 5 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	sub, err := r.Subscribe("ledger")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := sub.Ready(ctx); err != nil {
+		t.Fatal(err)
+	}
+	for st := range r.Statuses(ctx) {
+		if st.Outbox == 0 && st.Phase == Live && st.Stale == 0 {
+			break
+		}
+	}
+	// What was sent after the last answer.
+	if _, err := r.Call(ctx, "write"); err != nil {
+		t.Fatal(err)
+	}
+	snap := r.Store().Snapshot()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	twice := 0
+	for _, id := range promised {
+		switch n := g.runs[id]; {
+		case n == 0:
+			t.Errorf("call %s was promised, and never run", id)
+		case n > 1:
+			twice++
+		}
+	}
+	at := map[string]int{}
+	for i, id := range g.first {
+		at[id] = i
+	}
+	for i := 1; i < len(lane); i++ {
+		if at[lane[i-1]] > at[lane[i]] {
+			t.Errorf("%s was run before %s", lane[i], lane[i-1])
+		}
+	}
+	fmt.Printf("crash: %d promised, %d run, %d more than once\n", len(promised), len(g.first), twice)
+	if n := snap.Len("ledger"); n != len(g.entries) {
+		t.Errorf("%d documents, the server has %d", n, len(g.entries))
+	}
+	for _, doc := range snap.Each("ledger") {
+		if want := g.entries[doc.ID().String()]; want.IsZero() || !want.Same(doc) {
+			t.Errorf("%v, the server has %v", doc, want)
+		}
+	}
+	if n := snap.Len(shadowCollection); n != 0 {
+		t.Errorf("%d shadows", n)
+	}
+	if st := r.Status(); st.Failed != 0 || st.Outbox != 0 {
+		t.Errorf("status %+v", st)
+	}
+}

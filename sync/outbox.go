@@ -1,0 +1,275 @@
+package sync
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/replicad/replicad/ddp"
+	"github.com/replicad/replicad/ddp/ejson"
+	"github.com/replicad/replicad/store"
+)
+
+// durable is what the outbox knows of a call.
+type durable struct {
+	state    State
+	made     store.Seq // the commit that made it
+	seq      store.Seq // it is sent only when this commit is on disk
+	at       time.Time // when it was made
+	expires  time.Time // when to give it up if it was not sent; zero: never
+	attempts int       // how often it was sent
+	refusals int       // how often it was refused and tried again
+	after    time.Time // not to be sent before
+	err      error     // of the last refusal
+}
+
+// retired is a call of the outbox that has ended.
+type retired struct {
+	c      *call
+	value  ejson.Value
+	err    error
+	unsent bool // so what its stub foretold will not come
+}
+
+// waits reports whether it is too early to send a call.
+func (c *call) waits() bool { return c.kept != nil && time.Now().Before(c.kept.after) }
+
+// mayGo reports whether the file knows enough of a call for it to be sent: of every
+// call that it was made, of one with NoRetry also that it was sent.
+func (l *loop) mayGo(c *call) bool {
+	k := c.kept
+	if k == nil || l.r.db == nil {
+		return true
+	}
+	if c.method.NoRetry && k.state != Sent {
+		l.recordSent([]*call{c})
+		k.seq = l.seq
+		l.nudge(k.seq)
+	}
+	return k.seq <= l.r.db.Durable()
+}
+
+// nudge has the loop look again for what may be sent when a commit is on disk.
+func (l *loop) nudge(seq store.Seq) {
+	if l.r.db == nil {
+		return
+	}
+	l.r.wg.Go(func() {
+		// After an error of the disk, checkDisk has the loop look again.
+		if l.r.db.Flush(l.r.ctx, seq) == nil {
+			_ = l.r.do(l.r.ctx, func(*loop) {})
+		}
+	})
+}
+
+// recordSent notes in the outbox what is about to be sent. The note need not be on
+// disk: what was sent is sent again anyway.
+func (l *loop) recordSent(batch []*call) {
+	var mine []*call
+	for _, c := range batch {
+		if k := c.kept; k != nil && !(c.method.NoRetry && k.state == Sent) {
+			k.state = Sent
+			k.attempts++
+			mine = append(mine, c)
+		}
+	}
+	if len(mine) > 0 {
+		l.recordCalls(mine...)
+	}
+}
+
+// recordCalls makes the outbox say what the calls are like.
+func (l *loop) recordCalls(calls ...*call) {
+	err := l.update(func(tx *store.Tx) error {
+		for _, c := range calls {
+			if err := tx.Put(OutboxCollection, c.record()); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		l.log.Error("sync: outbox not recorded", "calls", len(calls), "err", err)
+	}
+}
+
+// tryAgain has a call wait that the server refused, if that is its way.
+func (l *loop) tryAgain(c *call, refused *ddp.Error) bool {
+	k := c.kept
+	if c.method.NoRetry {
+		return false
+	}
+	after, ok := l.opts.Retry(c.method.Name, refused, k.refusals)
+	if !ok {
+		return false
+	}
+	c.result, c.fault, c.sent, c.visible = nil, nil, false, false
+	k.refusals++
+	k.state, k.err, k.after = Queued, refused, time.Now().Add(after)
+	c.wire = c.triedAs()
+	l.delayed = append(l.delayed, c)
+	l.recordCalls(c)
+	l.log.Info("sync: call refused; it will be tried again", "id", c.id, "method", c.method.Name, "after", after, "err", refused)
+	return true
+}
+
+// triedAs returns the id that the server is to know a call by.
+func (c *call) triedAs() string {
+	if c.kept.refusals == 0 {
+		return c.id
+	}
+	return fmt.Sprint(c.id, again, c.kept.refusals)
+}
+
+// retryLater is the default of Options.Retry.
+func (o Options) retryLater(_ string, err *ddp.Error, refusals int) (time.Duration, bool) {
+	if err.Code != "too-many-requests" {
+		return 0, false
+	}
+	// Meteor's rate limiter says how long, in milliseconds.
+	if d, ok := err.Details.(ejson.Doc); ok {
+		if ms := d.Field("timeToReset"); ms.Kind() == ejson.Number && ms.Number() >= 0 && ms.Number() < 1e9 {
+			return time.Duration(ms.Number()*1e6) + time.Millisecond, true
+		}
+	}
+	return o.backoff(refusals+quickRetries, rand.Float64()), true
+}
+
+// delayedUntil returns when the next delayed call may be sent; zero: there is none.
+func (l *loop) delayedUntil() (at time.Time) {
+	for _, c := range l.delayed {
+		at = earliest(at, c.kept.after)
+	}
+	return at
+}
+
+// undelay makes ready what has waited long enough.
+func (l *loop) undelay() {
+	still := l.delayed[:0]
+	for _, c := range l.delayed {
+		switch {
+		case c.block == nil: // it has ended
+		case c.waits():
+			still = append(still, c)
+		default:
+			c.block.realign()
+		}
+	}
+	clear(l.delayed[len(still):])
+	l.delayed = still
+}
+
+// expire gives up what was not sent in time.
+func (l *loop) expire(now time.Time) {
+	l.expireAt = time.Time{}
+	for _, c := range l.entries {
+		k := c.kept
+		if k.expires.IsZero() || k.attempts > 0 || k.state == Failed {
+			continue
+		}
+		if now.Before(k.expires) {
+			l.expireAt = earliest(l.expireAt, k.expires)
+			continue
+		}
+		l.giveUp(c, ErrExpired)
+	}
+	// However many there are, they are looked at once a second.
+	if at := now.Add(time.Second); !l.expireAt.IsZero() && l.expireAt.Before(at) {
+		l.expireAt = at
+	}
+}
+
+// giveUp ends a call that was never sent.
+func (l *loop) giveUp(c *call, err error) {
+	l.dequeue(c)
+	l.retired = append(l.retired, retired{c: c, err: err, unsent: true})
+}
+
+// retire ends a call of the outbox.
+func (l *loop) retire(c *call, value ejson.Value, err error) {
+	l.retired = append(l.retired, retired{c: c, value: value, err: err})
+}
+
+// recordRetired takes calls that have ended out of the outbox, or makes them dead
+// letters, and tells who waits for them.
+func (l *loop) recordRetired() {
+	if len(l.retired) == 0 {
+		return
+	}
+	batch := l.retired
+	l.retired = nil
+	var taken []string
+	failed := l.failed
+	var dropped []*call
+	err := l.update(func(tx *store.Tx) error {
+		for _, r := range batch {
+			if r.unsent {
+				l.takeBack(tx, r.c.id)
+				taken = append(taken, r.c.id)
+			}
+			if r.err == nil || r.err == ErrCancelled {
+				tx.Delete(OutboxCollection, ejson.StringID(r.c.id))
+				continue
+			}
+			r.c.kept.state, r.c.kept.err = Failed, r.err
+			failed = append(failed, r.c)
+			if err := tx.Put(OutboxCollection, r.c.record()); err != nil {
+				return err
+			}
+		}
+		if n := len(failed) - l.opts.MaxFailed; n > 0 {
+			dropped, failed = failed[:n:n], failed[n:]
+		}
+		for _, c := range dropped {
+			tx.Delete(OutboxCollection, ejson.StringID(c.id))
+		}
+		return nil
+	})
+	l.report()
+	if err != nil { // the store is closed: the next process sends them again
+		l.log.Error("sync: outbox not recorded", "calls", len(batch), "err", err)
+		return
+	}
+	l.tookBack(taken)
+	l.failed = failed
+	for _, c := range dropped {
+		delete(l.entries, c.id)
+		l.log.Warn("sync: too many failed calls; the oldest is dropped", "id", c.id, "method", c.method.Name, "err", c.kept.err)
+	}
+	for _, r := range batch {
+		if r.c.kept.state != Failed {
+			delete(l.entries, r.c.id)
+		} else {
+			l.log.Warn("sync: call failed; it is kept in the outbox", "id", r.c.id, "method", r.c.method.Name, "err", r.err)
+		}
+		r.c.finish(r.value, r.err)
+	}
+	l.countCalls()
+}
+
+// restoreOutbox takes up what the file has to send.
+func (l *loop) restoreOutbox(snap *store.Snapshot) error {
+	for _, doc := range snap.Each(OutboxCollection) {
+		c, err := callFrom(doc)
+		if err != nil {
+			return err
+		}
+		switch {
+		case c.kept.state == Failed:
+			l.entries[c.id] = c
+			l.failed = append(l.failed, c)
+			c.finish(ejson.Value{}, c.kept.err)
+		case c.method.NoRetry && c.kept.state == Sent:
+			l.entries[c.id] = c
+			l.retire(c, ejson.Value{}, ErrUnknownOutcome)
+		default:
+			l.enqueue(c)
+			l.expireAt = earliest(l.expireAt, c.kept.expires)
+			if c.waits() {
+				l.delayed = append(l.delayed, c)
+			}
+		}
+	}
+	l.countCalls()
+	return nil
+}

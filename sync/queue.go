@@ -1,0 +1,406 @@
+package sync
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/replicad/replicad/ddp"
+	"github.com/replicad/replicad/ddp/ejson"
+	"github.com/replicad/replicad/store"
+)
+
+// call is an outstanding call. The loop owns it; value and err are for everybody
+// once done is closed.
+type call struct {
+	method Method
+	params ejson.Array
+	id     string // for ever, and in all replicas
+	wire   string // the id that the server knows it by: id, or after a refusal another
+	order  uint64
+	user   string   // who made it
+	seed   string   // randomSeed; "" where no stub drew from it
+	kept   *durable // its part in the outbox; nil: the call lives with the process
+
+	block   *block      // nil: it is not in the queue
+	sent    bool        // on this session
+	result  *ddp.Result // nil: not yet
+	fault   error       // the result cannot be read
+	visible bool        // its writes are in the store
+
+	done  chan struct{}
+	value ejson.Value
+	err   error
+}
+
+func newCall(m Method, params ejson.Array) *call {
+	return &call{method: m, params: params, done: make(chan struct{})}
+}
+
+// finish tells who waits for the call.
+func (c *call) finish(value ejson.Value, err error) {
+	c.value, c.err = value, err
+	close(c.done)
+}
+
+// block is calls that may be outstanding at the server together: consecutive ones,
+// or a single one with Wait.
+type block struct {
+	wait  bool
+	calls map[string]*call
+	// ready are those to be sent next, in order. lanes are the calls of each entity, in
+	// order: only the first of a lane may be ready, or at the server.
+	ready []*call
+	lanes map[string][]*call
+}
+
+// sendWindow is how many calls may be unanswered at the server. Servers of this module
+// refuse more than 10,000 of one client, and a Meteor server keeps them all in memory;
+// with 1,000 neither the line nor the server is idle meanwhile.
+const sendWindow = 1000
+
+// call takes a new call: its stub runs, and it goes into the outbox, as one.
+func (l *loop) call(c *call) error {
+	if err := l.room(c); err != nil {
+		return err
+	}
+	c.id = l.prefix + strconv.FormatUint(l.lastCall+1, 10)
+	c.wire = c.id
+	if err := l.foresee(c); err != nil {
+		return err
+	}
+	l.enqueue(c)
+	return nil
+}
+
+// room reports whether there is room for a call.
+func (l *loop) room(c *call) error {
+	switch {
+	case c.kept == nil && l.plain >= l.opts.MaxCalls:
+		return ErrTooManyCalls
+	case c.kept != nil && len(l.entries)-len(l.failed) >= l.opts.MaxOutbox:
+		return ErrOutboxFull
+	}
+	return nil
+}
+
+// foresee runs the call's stub, if there is one, on what the server has sent so far.
+func (l *loop) foresee(c *call) error {
+	fn := l.stubOf(c.method.Name)
+	if fn == nil && c.kept == nil {
+		return nil
+	}
+	if s := l.session; s != nil && fn != nil {
+		l.settle(s)
+	}
+	var refs []docRef
+	err := l.update(func(tx *store.Tx) (err error) {
+		if fn != nil {
+			if refs, err = l.simulate(tx, c, fn); err != nil {
+				return err
+			}
+		}
+		if c.kept != nil {
+			return tx.Put(OutboxCollection, c.record())
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if c.kept != nil {
+		c.kept.made, c.kept.seq = l.seq, l.seq
+		if at := c.kept.expires; !at.IsZero() {
+			l.expireAt = earliest(l.expireAt, at)
+		}
+	}
+	if len(refs) > 0 {
+		l.wrote[c.id] = refs
+	}
+	return nil
+}
+
+// enqueue puts a call behind all others.
+func (l *loop) enqueue(c *call) {
+	l.lastCall++
+	c.order = l.lastCall
+	l.calls[c.id] = c
+	if c.kept == nil {
+		l.plain++
+	} else {
+		l.entries[c.id] = c
+	}
+	l.append(c)
+	l.countCalls()
+}
+
+// append puts a call into the last block, or begins a new one.
+func (l *loop) append(c *call) {
+	last := len(l.blocks) - 1
+	if last < 0 || c.method.Wait || l.blocks[last].wait {
+		l.blocks = append(l.blocks, &block{wait: c.method.Wait, calls: map[string]*call{}})
+		last++
+	}
+	l.blocks[last].add(c)
+}
+
+func (b *block) add(c *call) {
+	c.block = b
+	b.calls[c.id] = c
+	b.line(c)
+}
+
+// line makes a call ready, or has it wait for those before it in its lane.
+func (b *block) line(c *call) {
+	if e := c.method.Entity; e != "" {
+		if b.lanes == nil {
+			b.lanes = map[string][]*call{}
+		}
+		b.lanes[e] = append(b.lanes[e], c)
+		if len(b.lanes[e]) > 1 {
+			return
+		}
+	}
+	if !c.sent && c.result == nil && !c.waits() {
+		b.ready = append(b.ready, c)
+	}
+}
+
+// realign makes ready all that may be sent, in the order of the calls: some that were
+// sent are not any more.
+func (b *block) realign() {
+	b.ready, b.lanes = nil, nil
+	for _, c := range b.inOrder() {
+		b.line(c)
+	}
+}
+
+func (b *block) inOrder() []*call {
+	return slices.SortedFunc(maps.Values(b.calls), func(a, b *call) int { return cmp.Compare(a.order, b.order) })
+}
+
+// remove takes a call out, and lets the next of its lane go.
+func (b *block) remove(c *call) {
+	delete(b.calls, c.id)
+	c.block = nil
+	if !c.sent && c.result == nil {
+		b.ready = slices.DeleteFunc(b.ready, func(r *call) bool { return r == c })
+	}
+	e := c.method.Entity
+	if e == "" {
+		return
+	}
+	lane := b.lanes[e]
+	first := lane[0] == c
+	lane = slices.DeleteFunc(lane, func(r *call) bool { return r == c })
+	if len(lane) == 0 {
+		delete(b.lanes, e)
+		return
+	}
+	b.lanes[e] = lane
+	if next := lane[0]; first && !next.waits() {
+		b.ready = append(b.ready, next)
+	}
+}
+
+// dequeue takes a call out of the queue for good.
+func (l *loop) dequeue(c *call) {
+	if c.sent && c.result == nil {
+		l.flying--
+	}
+	if l.calls[c.id] == c && c.kept == nil {
+		l.plain--
+	}
+	delete(l.calls, c.id)
+	if b := c.block; b != nil {
+		b.remove(c)
+		if len(b.calls) == 0 {
+			l.blocks = slices.DeleteFunc(l.blocks, func(other *block) bool { return other == b })
+		}
+	}
+	l.countCalls()
+}
+
+// pump sends what may be sent.
+func (l *loop) pump() {
+	s := l.session
+	if s == nil || len(l.blocks) == 0 {
+		return
+	}
+	b := l.blocks[0]
+	n := 0
+	for n < len(b.ready) && l.flying+n < sendWindow && l.mayGo(b.ready[n]) {
+		n++
+	}
+	if n == 0 {
+		return
+	}
+	batch := b.ready[:n:n]
+	b.ready = b.ready[n:]
+	l.recordSent(batch)
+	for _, c := range batch {
+		l.sendCall(s, c)
+	}
+}
+
+// sendCall sends a call. While one with Wait is outstanding all data are held up,
+// so that what it changes (the user, say) shows as one.
+func (l *loop) sendCall(s *session, c *call) {
+	c.sent = true
+	l.flying++
+	s.out = append(s.out, ddp.Method{ID: c.wire, Name: c.method.Name, Params: c.params, RandomSeed: c.seed})
+	if c.method.Wait {
+		s.calls[c.id] = struct{}{}
+		if s.limitAt.IsZero() {
+			s.limitAt = time.Now().Add(l.opts.QuiesceLimit)
+		}
+	}
+}
+
+// resendCalls sends at the start of a session what has no result yet. What has
+// one, and lost its updated with the connection, is let go when this session's
+// data are whole, which is as near as one can come.
+func (l *loop) resendCalls(s *session) {
+	s.release = append(s.release, l.leaving...)
+	l.leaving = nil
+	if len(l.blocks) == 0 {
+		return
+	}
+	for _, c := range l.blocks[0].inOrder() {
+		if c.result == nil {
+			continue
+		}
+		s.release = append(s.release, c.id)
+		if c.kept != nil {
+			l.visible(c)
+		} else {
+			s.updated = append(s.updated, c)
+		}
+	}
+	l.pump()
+}
+
+// loseCalls is for the end of a session.
+func (l *loop) loseCalls() {
+	if len(l.blocks) == 0 {
+		return
+	}
+	b := l.blocks[0]
+	for _, c := range b.inOrder() {
+		if !c.sent || c.result != nil {
+			continue
+		}
+		l.flying--
+		c.sent, c.visible = false, false // a new updated is needed
+		if c.method.NoRetry {
+			if l.wrote[c.id] != nil {
+				l.leaving = append(l.leaving, c.id)
+			}
+			l.end(c, ejson.Value{}, ErrUnknownOutcome)
+		}
+	}
+	b.realign()
+}
+
+// callOf returns the call that the server knows by an id, or nil; and the id that the
+// call has for good, also where it has ended.
+func (l *loop) callOf(wire string) (c *call, id string) {
+	id, _, _ = strings.Cut(wire, again)
+	if c = l.calls[id]; c != nil && c.wire != wire {
+		c = nil // of an earlier try
+	}
+	return c, id
+}
+
+// again stands in the wire id of a call that is tried again after a refusal, between
+// its id and the number of refusals: a server that remembers ids should run it.
+const again = "~"
+
+// result takes the message result.
+func (l *loop) result(s *session, m ddp.Result) { l.answer(s, m.ID, m, nil) }
+
+// answer takes the result of a call, or the reason why it cannot be read.
+func (l *loop) answer(s *session, wire string, m ddp.Result, fault error) {
+	c, _ := l.callOf(wire)
+	if c == nil || !c.sent || c.result != nil {
+		l.log.Debug("sync: result that nobody waits for", "id", wire)
+		return
+	}
+	c.result, c.fault = &m, fault
+	l.flying--
+	l.settle(s)
+	if c.visible && l.session == s {
+		l.complete(c)
+	}
+}
+
+// updated takes the message updated.
+func (l *loop) updated(s *session, wires []string) {
+	var entries []*call
+	for _, wire := range wires {
+		c, id := l.callOf(wire)
+		if l.wrote[id] != nil {
+			s.release = append(s.release, id)
+		}
+		if c == nil || !c.sent || c.visible {
+			continue
+		}
+		delete(s.calls, id)
+		if c.kept != nil {
+			entries = append(entries, c)
+		} else {
+			s.updated = append(s.updated, c)
+		}
+	}
+	s.unblocked()
+	l.settle(s)
+	// These do not wait until data are shown: the sooner the outbox knows, the less is
+	// sent again, and the shadows wait by themselves.
+	for _, c := range entries {
+		if l.session == s {
+			l.visible(c)
+		}
+	}
+}
+
+// visible notes that the writes of a call are in the store.
+func (l *loop) visible(c *call) {
+	c.visible = true
+	if c.result != nil && l.calls[c.id] == c {
+		l.complete(c)
+	}
+}
+
+// complete ends a call that has both, and so lets the next block go.
+func (l *loop) complete(c *call) {
+	switch {
+	case c.fault != nil:
+		l.end(c, ejson.Value{}, c.fault)
+	case c.result.Err == nil:
+		l.end(c, c.result.Value, nil)
+	case c.kept == nil || !l.tryAgain(c, c.result.Err):
+		l.end(c, ejson.Value{}, c.result.Err)
+	}
+}
+
+// end takes a call out of the queue and tells its outcome: at once, or, where the
+// outbox has it, when the outbox is as it should be.
+func (l *loop) end(c *call, value ejson.Value, err error) {
+	l.dequeue(c)
+	if c.kept == nil {
+		c.finish(value, err)
+		return
+	}
+	l.retire(c, value, err)
+}
+
+// countCalls follows the number of calls in the status.
+func (l *loop) countCalls() {
+	l.status.Calls = l.plain
+	l.status.Failed = len(l.failed)
+	l.status.Outbox = len(l.entries) - len(l.failed)
+	l.dirty = true
+}
