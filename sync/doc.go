@@ -103,6 +103,9 @@
 // What was refused for now (Options.Retry) is tried again later, and only its own
 // entity waits for it.
 //
+// [Replica.Insert], [Replica.Update] and [Replica.Remove] are Do of the methods that every
+// collection of a Meteor server has, with stubs that are built in.
+//
 // An outbox that is full refuses more (ErrOutboxFull); a call that was not sent within its
 // TTL fails (ErrExpired); one that was not sent can be cancelled.
 //

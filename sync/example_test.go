@@ -249,3 +249,33 @@ func ExampleReplica_Do() {
 	// 1 in the outbox
 	// 0 failed
 }
+
+// Insert writes to a collection of the server's: at once here, and there by way of the
+// method that Meteor has for it.
+func ExampleReplica_Insert() {
+	ctx := context.Background()
+	r, err := replica.Open(ctx, "ws://127.0.0.1:1", replica.Options{Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer r.Close()
+	id, call, err := r.Insert(ctx, "todos", Todo{ID: "t9", List: "home", Text: "call mother"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if _, err := r.Update(ctx, "todos", id, map[string]any{"$set": map[string]any{"done": true}}); err != nil {
+		log.Fatal(err)
+	}
+	todo, err := store.Of[Todo](r.Store(), "todos").FindOne("t9")
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(todo.Text, todo.Done, r.Status().Outbox)
+	if err := call.Cancel(); err != nil { // no server has heard of it
+		log.Fatal(err)
+	}
+	fmt.Println(store.Of[Todo](r.Store(), "todos").Find(nil).Count())
+	// Output:
+	// call mother true 2
+	// 0 <nil>
+}

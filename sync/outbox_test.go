@@ -11,8 +11,6 @@ import (
 	"time"
 
 	"github.com/replicad/replicad/ddp"
-	"github.com/replicad/replicad/ddp/ejson"
-	"github.com/replicad/replicad/persist"
 	"github.com/replicad/replicad/store"
 )
 
@@ -493,32 +491,5 @@ func TestOutbox(t *testing.T) {
 			path := t.TempDir() + "/r.db"
 			inScene(t, func(t *testing.T, sc *scene) { test.run(t, sc, path) })
 		})
-	}
-}
-
-// A file that holds nonsense where calls should be is refused, and does no harm.
-func TestOutboxDamaged(t *testing.T) {
-	for _, doc := range []string{`{"_id":"x"}`, `{"_id":{"$type":"oid","$value":"000000000000000000000000"},"method":"m"}`, `{"_id":"x","method":7,"params":3}`} {
-		path := t.TempDir() + "/r.db"
-		db, err := persist.Open(t.Context(), path, persist.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		s := store.New(store.Options{Journal: db})
-		d, err := ejson.Parse([]byte(doc))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := s.Update(func(tx *store.Tx) error { return tx.Put(OutboxCollection, d) }); err != nil {
-			t.Fatal(err)
-		}
-		if err := db.Close(); err != nil {
-			t.Fatal(err)
-		}
-		r, err := Open(t.Context(), "ws://127.0.0.1:1", Options{Path: path, Logger: quietLog()})
-		if err == nil {
-			r.Close()
-			t.Errorf("%s was taken", doc)
-		}
 	}
 }

@@ -268,8 +268,3 @@ func (l *loop) simulate(tx *store.Tx, c *call, fn Stub) (refs []docRef, err erro
 	c.seed = sim.seed
 	return l.foretell(tx, c.id, sim.tx.writes), nil
 }
-
-// stubOf returns the stub of a method, nil for none.
-func (l *loop) stubOf(name string) Stub {
-	return l.stubs[name]
-}
