@@ -30,6 +30,7 @@ const maxRequest = 4 << 20
 //	POST /explain the same                          one EJSON object
 //	POST /count   the same                          {count}
 //	POST /distinct the same and a path              {values}
+//	POST /index    {collection, keys, unique, …} or {collection, drop}  {indexes}
 //	GET  /observers                                 a live result a line
 //	POST /watch   the same                          an event a line, until the client leaves
 //	POST /call    {method, params}                  {result} or {error}
@@ -54,6 +55,10 @@ func newAPI(src source) http.Handler {
 		values, err := src.distinct(ctx, req, req.path)
 		return ejson.Make().WithValue("values", values.Value()), err
 	}))
+	mux.HandleFunc("POST /index", func(w http.ResponseWriter, r *http.Request) {
+		d, err := serveIndex(src, r)
+		answer(w, d, err)
+	})
 	mux.HandleFunc("GET /observers", stream(func(ctx context.Context, _ request, yield func(ejson.Doc) error) error {
 		return src.observers(ctx, yield)
 	}, noRequest, false))

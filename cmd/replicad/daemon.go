@@ -164,6 +164,7 @@ func daemonSource(r *replica.Replica, url, db string) *storeSource {
 	return &storeSource{
 		store: r.Store(),
 		live:  true,
+		flush: func(ctx context.Context, _ store.Seq) error { return r.Flush(ctx) },
 		about: func(b *ejson.Builder) {
 			st := r.Status()
 			b.Add("server", ejson.StringValue(url))
@@ -227,19 +228,18 @@ func callReplica(ctx context.Context, r *replica.Replica, method string, args ej
 func callServer(ctx context.Context, url string, timeout time.Duration, method string, args ejson.Array) (ejson.Value, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	r, err := replica.Open(ctx, url, replica.Options{Logger: slog.New(slog.DiscardHandler)})
+	conn, err := client.Dial(ctx, url, client.Options{Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
+		if errors.Is(err, client.ErrURL) {
+			err = usageError{err}
+		}
 		return ejson.Value{}, err
 	}
-	result, err := callReplica(ctx, r, method, args)
+	result, err := conn.Call(ctx, method, params(args)...)
 	if errors.Is(err, context.DeadlineExceeded) {
-		if why := r.Status().Err; why != nil {
-			err = fmt.Errorf("no answer within %v: %w", timeout, why)
-		} else {
-			err = fmt.Errorf("no answer within %v", timeout)
-		}
+		err = fmt.Errorf("no answer within %v", timeout)
 	}
-	return result, errors.Join(err, r.Close())
+	return result, errors.Join(err, conn.Close())
 }
 
 // params passes EJSON values on as params.

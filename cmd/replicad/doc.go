@@ -11,6 +11,7 @@
 //	replicad count    how many documents it matches
 //	replicad explain  how it is answered
 //	replicad watch    the same query, live
+//	replicad index    the indexes of a collection
 //	replicad call     a method call
 //	replicad status   how the replica stands
 //	replicad observers   what is being watched, and what it costs

@@ -107,6 +107,10 @@ func TestCountAndExplainLines(t *testing.T) {
 			t.Errorf("%q: %q %s", args, got.out, got.errors)
 		}
 	}
+	got = replicad(t.Context(), fruit, "index", "fruit", "tags,-price", "--file", "-")
+	if got.out != `{"name":"tags,-price","keys":["tags","-price"],"entries":4}`+"\n" {
+		t.Errorf("index: %q %s", got.out, got.errors)
+	}
 	got = replicad(t.Context(), fruit, "find", "fruit", "--file", "-", "--hint", "nosuch")
 	if got.code == exitOK || !strings.Contains(got.errors, "nosuch") {
 		t.Errorf("hint: %q %s", got.out, got.errors)

@@ -26,12 +26,14 @@ type storeSource struct {
 	about func(*ejson.Builder)
 	// callServer calls a method; nil refuses.
 	callServer func(ctx context.Context, method string, params ejson.Array) (ejson.Value, error)
-	closers    []io.Closer
+	// flush waits until a commit is on disk; nil where nothing is kept.
+	flush   func(context.Context, store.Seq) error
+	closers []io.Closer
 }
 
 var _ source = (*storeSource)(nil)
 
-// openFile loads a file that no daemon holds. What is asked of it changes nothing.
+// openFile loads a file that no daemon holds. Only index changes what is in it.
 func openFile(ctx context.Context, path string) (*storeSource, error) {
 	switch info, err := os.Stat(path); { // to ask a file is not to make one
 	case err != nil:
@@ -46,13 +48,14 @@ func openFile(ctx context.Context, path string) (*storeSource, error) {
 		}
 		return nil, err
 	}
-	s := store.New(store.Options{})
+	s := store.New(store.Options{Journal: db})
 	if err := s.Load(db.Seq(), db.Records()); err != nil {
 		return nil, errors.Join(fmt.Errorf("load %s: %w", path, err), db.Close())
 	}
 	return &storeSource{
 		store:   s,
-		closers: []io.Closer{db},
+		flush:   db.Flush,
+		closers: []io.Closer{s, db},
 		about:   func(b *ejson.Builder) { b.Add("file", ejson.StringValue(path)) },
 	}, nil
 }
@@ -157,4 +160,6 @@ func (s *storeSource) close() error {
 }
 
 // isSystem reports whether a collection is the replica's own bookkeeping.
-func isSystem(collection string) bool { return strings.HasPrefix(collection, "sync.") }
+func isSystem(collection string) bool {
+	return strings.HasPrefix(collection, "sync.") || strings.HasPrefix(collection, "system.")
+}

@@ -94,7 +94,7 @@ Begin with 'replicad demo'. It needs nothing else.`,
 	}
 	root.AddCommand(
 		newServe(), newSync(),
-		newFind(), newCount(), newDistinct(), newExplain(), newWatch(), newCall(), newStatus(), newObservers(),
+		newFind(), newCount(), newDistinct(), newIndex(), newExplain(), newWatch(), newCall(), newStatus(), newObservers(),
 		newUpdate(), newInsert(), newRemove(),
 		newDemo(),
 	)

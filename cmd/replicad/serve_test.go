@@ -128,15 +128,22 @@ func TestDaemon(t *testing.T) {
 		{"the address as it was told", []string{"count", "fruit", "--addr", "http://" + d.addr + "/"}, exitOK, "3\n"},
 		{"distinct", []string{"distinct", "fruit", "name", `{"price":{"$lt":4}}`}, exitOK, "\"apple\"\n\"banana\"\n"},
 		{"hint", []string{"explain", "fruit", `{"price":{"$gt":2}}`, "--hint", "$natural"}, exitOK, "by scan"},
+		{"list of indexes", []string{"index", "fruit"}, exitOK, `{"name":"price","keys":["price"],"entries":3}`},
+		{"add an index", []string{"index", "fruit", "tags", "--sparse", "--name", "by tag"}, exitOK, `{"name":"by tag","keys":["tags"],"sparse":true,"entries":4}`},
+		{"use it", []string{"explain", "fruit", `{"tags":"red"}`, "--hint", "by tag"}, exitOK, "by index by tag"},
+		{"another of its name", []string{"index", "fruit", "name", "--name", "by tag"}, exitUsage, "by tag"},
+		{"drop it", []string{"index", "fruit", "by tag", "--drop"}, exitOK, `"name":"price"`},
+		{"drop it again", []string{"index", "fruit", "by tag", "--drop"}, exitUsage, "by tag"},
+		{"partial", []string{"index", "fruit", "name", "--partial", `{"price":{"$gt":2}}`}, exitOK, `"partial":{"price":{"$gt":2}},"entries":2`},
 		{"nobody watches", []string{"observers"}, exitOK, "nothing is being watched"},
 		{"bad operator", []string{"find", "fruit", `{"a":{"$gtt":1}}`}, exitUsage, "$gtt"},
 		{"status", []string{"status"}, exitOK, "3 documents"},
 		{"status as JSON", []string{"status", "--json"}, exitOK, `"collections":{"fruit":3}`},
 		{"call", []string{"call", "/fruit/insert", `{"_id":"d","name":"date","price":2}`}, exitOK, `"d"`},
 		{"the call's effect", []string{"find", "fruit", "d", "--fields", "name"}, exitOK, `{"_id":"d","name":"date"}`},
-		{"call with an error", []string{"call", "/fruit/insert", `{"_id":"d"}`}, exitFailed, "409"},
-		{"call with a bad id", []string{"call", "/fruit/insert", `{"_id":[1]}`}, exitFailed, "[400]"},
-		{"call with a bad modifier", []string{"call", "/fruit/update", "{}", `{"$set":{"a.$":1}}`}, exitFailed, "[400]"},
+		{"call with an error", []string{"call", "/fruit/insert", `{"_id":"d"}`, "--url", "ws://" + srv.addr}, exitFailed, "409"},
+		{"call with a bad id", []string{"call", "/fruit/insert", `{"_id":[1]}`, "--url", "ws://" + srv.addr}, exitFailed, "[400]"},
+		{"call with a bad modifier", []string{"call", "/fruit/update", "{}", `{"$set":{"a.$":1}}`, "--url", "ws://" + srv.addr}, exitFailed, "[400]"},
 		{"an address that is none", []string{"status", "--addr", "nonsense"}, exitUsage, "wants HOST:PORT"},
 		{"unknown method", []string{"call", "nosuch"}, exitFailed, "404"},
 		{"call without the daemon", []string{"call", "/fruit/remove", `{"_id":"d"}`, "--url", "ws://" + srv.addr}, exitOK, "1\n"},
@@ -173,6 +180,10 @@ func TestDaemon(t *testing.T) {
 		}
 		got = replicad(t.Context(), "", "watch", "fruit", "b", "--db", db)
 		if got.code != exitOK || names(got.out) != "banana" || !strings.Contains(got.out, `"event":"ready"`) {
+			t.Fatalf("exit %d, %q %s", got.code, got.out, got.errors)
+		}
+		got = replicad(t.Context(), "", "index", "fruit", "--db", db)
+		if got.code != exitOK || !strings.Contains(got.out, `"partial":{"price":{"$gt":2}}`) {
 			t.Fatalf("exit %d, %q %s", got.code, got.out, got.errors)
 		}
 		got = replicad(t.Context(), "", "status", "--db", db)

@@ -29,6 +29,8 @@ type source interface {
 	watch(ctx context.Context, r request, yield func(ejson.Doc) error) error
 	// status tells how the source stands.
 	status(ctx context.Context) (ejson.Doc, error)
+	// index adds or drops an index, and lists those that there are then.
+	index(ctx context.Context, r indexRequest) (ejson.Array, error)
 	// observers passes what is known of each live result to yield.
 	observers(ctx context.Context, yield func(ejson.Doc) error) error
 	// call calls a method on the server behind the source.
