@@ -25,14 +25,15 @@
 // # Lost connections
 //
 // A session outlives its connection by Server.Grace. Calls go on meanwhile, and
-// publications; what they say is kept, and with it what was sent last, since nobody
-// tells which of it arrived. A client that quotes the session and how many messages
-// it received is sent exactly the rest, and goes on as if nothing had been. It may
-// ask for its calls and subscriptions again: calls are made once and answered once,
-// and subscriptions that live are left as they are. The newest connection has the
-// session. After a disconnect message, a Close or Shutdown, or too much to be kept
-// (Server.MaxTail), there is nothing to come back to, and the client gets a new
-// session.
+// publications; what they say is kept, and with it what was sent last, since it may
+// not have arrived: the last 256 KiB and what is under way, or up to Server.MaxTail of
+// a client that does not answer pings; none of it for longer than Grace. A client that
+// quotes the session and how many messages it received is sent exactly the rest, and
+// goes on as if nothing had been. It may ask for its calls and subscriptions again:
+// calls are made once and answered once, and subscriptions that live are left as they
+// are. The newest connection has the session. After a disconnect message, a Close or
+// Shutdown, or too much to be kept, there is nothing to come back to, and the client
+// gets a new session.
 //
 // # Who waits, and who is cut off
 //
@@ -65,6 +66,7 @@
 // Numbers are lines of the behaviour sheet.
 //   - 18: the session that connected names has 43 characters, since whoever knows it
 //     has the session; Session.ID is the first 17, and may be logged.
+//   - 25: pings are sent in the midst of much data too, with an id.
 //   - 27: a client that does not answer a ping loses its connection only.
 //   - 135: a value of a $type that nobody registered is kept, not refused; where
 //     the parameters of a method cannot be decoded, the method gets an error.

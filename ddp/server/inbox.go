@@ -89,9 +89,11 @@ func (s *Session) receive(l *link, frame []byte) error {
 		}
 		s.queue(l, item{message: ddp.Refuse(ddp.BadRequest, frame), size: size})
 	case ddp.Pong:
-		if l.version == "pre1" {
-			s.queue(l, item{message: ddp.Refuse(ddp.BadRequest, frame), size: size})
+		if l.version != "pre1" {
+			l.answered(m.ID)
+			break
 		}
+		s.queue(l, item{message: ddp.Refuse(ddp.BadRequest, frame), size: size})
 	case ddp.Disconnect:
 		s.cancel(errLeft)
 		return errLeft

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -39,6 +40,8 @@ type link struct {
 	// Of Session.mu, once it belongs to a session.
 	hello  []byte // the connected message
 	number int    // of the session's links
+	probe  string // id of a ping that follows what was sent; "" if none is unanswered
+	probed int64  // the first frame behind it
 	start  int64  // the first frame of the outbox that is sent here
 }
 
@@ -264,8 +267,32 @@ func (l *link) writeBatch(b batch) error {
 	s.mu.Lock()
 	s.out.written(n, now)
 	s.out.rouse()
+	ask := l.probe == "" && l.version != "pre1" && s.out.ask()
+	id := ""
+	if ask {
+		id = "read-" + strconv.FormatInt(s.out.at, 10)
+		l.probe, l.probed = id, s.out.at
+	}
 	s.mu.Unlock()
+	if ask && err == nil {
+		ping := ddp.Append(nil, ddp.Ping{ID: id})
+		s.count.sent(1, len(ping))
+		err = l.put(ping)
+	}
 	return err
+}
+
+// answered takes a pong. The one that answers a probe shows that the client has read
+// all that was sent before. Clients that do not repeat its id are not asked again.
+func (l *link) answered(id string) {
+	s := l.session
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if id != "" && id == l.probe {
+		l.probe = ""
+		s.out.received(l.probed)
+		s.out.trim(time.Now())
+	}
 }
 
 // await waits until there is something to write, and meanwhile forgets what is too

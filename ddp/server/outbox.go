@@ -19,6 +19,11 @@ const (
 	chunkFrames = 4096
 )
 
+// knownTail is how much of what was sent is kept in any case: a client that received it
+// may not have made use of it yet (ours counts what its disk has). Beyond that, what it
+// has shown to have received is forgotten; it is asked for a sign that often.
+const knownTail = 256 << 10
+
 // outbox is what a client has been sent, as far as it may still ask for it again,
 // and behind that what waits to be sent. It belongs to Session.mu, but for taken.
 //
@@ -42,6 +47,9 @@ type outbox struct {
 	close  bool   // the last chunk gets no more frames
 	busy   bool   // the last chunk became full
 	spare  *chunk // a small one to be used again
+
+	known int64 // frames that the client has shown to have received
+	asked int64 // taken when it was asked for a sign last
 
 	start  int64 // the first frame of this socket
 	offset int64 // the client's count, when it has received frame p, is p + offset
@@ -226,8 +234,9 @@ func (o *outbox) trim(now time.Time) {
 	for ; n < len(o.chunks); n++ {
 		c := o.chunks[n]
 		end := c.end()
+		behind := o.taken.Load() - c.before - int64(len(c.bytes))
 		if end > o.at || now.Sub(c.sent) < o.tailAge && o.at-end < o.tailFrames &&
-			o.taken.Load()-c.before-int64(len(c.bytes)) < o.tailBytes {
+			behind < o.tailBytes && (end > o.known || behind < knownTail) {
 			break
 		}
 		o.first = end
@@ -252,6 +261,20 @@ func (o *outbox) trim(now time.Time) {
 	}
 }
 
+// ask reports whether it is time to ask the client for a sign of how far it read, which
+// it gives by a pong.
+func (o *outbox) ask() bool {
+	taken := o.taken.Load()
+	if o.tailBytes == 0 || taken-o.asked < knownTail {
+		return false
+	}
+	o.asked = taken
+	return true
+}
+
+// received notes that the client has all frames before p.
+func (o *outbox) received(p int64) { o.known = max(o.known, p) }
+
 // expiry returns when the oldest chunk is too old to be kept, and zero where nothing
 // is kept that was sent.
 func (o *outbox) expiry() time.Time {
@@ -274,6 +297,7 @@ func (o *outbox) position(count int, done bool) (int64, bool) {
 // messages and will count connected next.
 func (o *outbox) rewind(p int64, count int) {
 	o.at, o.start, o.offset = p, p, int64(count)+2-p
+	o.received(p)
 	o.cur = max(0, min(len(o.chunks)-1, sort.Search(len(o.chunks), func(i int) bool {
 		return o.chunks[i].end() > p
 	})))
@@ -286,6 +310,7 @@ func (o *outbox) rewind(p int64, count int) {
 		}
 	}
 	o.taken.Store(bytes)
+	o.asked = bytes
 	o.bulk, o.until = o.put-bytes, o.put // what gathered is one step
 	o.signal()
 }

@@ -170,7 +170,7 @@ func TestResumeRefused(t *testing.T) {
 		{name: "not a string", quote: func(string) string {
 			return `{"msg":"connect","version":"1","support":["1"],"session":12345,"receivedCount":1}`
 		}},
-		{name: "too late", lose: func(*testing.T, *server.Server, *peer, *server.Publication) { time.Sleep(time.Minute) }},
+		{name: "too late", lose: func(*testing.T, *server.Server, *peer, *server.Publication) { time.Sleep(61 * time.Second) }},
 		{name: "kicked while away", lose: func(t *testing.T, srv *server.Server, _ *peer, p *server.Publication) {
 			p.Session().Close()
 			synctest.Wait()
@@ -401,6 +401,8 @@ func TestFillingWhileAway(t *testing.T) {
 					t.Fatal(err)
 				}
 				switch m, _ := ddp.Decode(frame); m := m.(type) {
+				case ddp.Ping:
+					continue
 				case ddp.Connected:
 					if id != "" && m.Session != id {
 						t.Fatalf("a new session after %d messages", count)
@@ -427,4 +429,64 @@ func TestFillingWhileAway(t *testing.T) {
 			c.send(reconnect(id, count))
 		}
 	})
+}
+
+// TestReadIsForgotten: of a client that shows that it reads, little is kept; of one that
+// does not, no more than MaxTail.
+func TestReadIsForgotten(t *testing.T) {
+	for _, answers := range []bool{true, false} {
+		bubble(t, func(t *testing.T) {
+			srv := keeping()
+			const documents = 10_000
+			k := keep(srv, "p")
+			c := dialAsleep(t, srv, client.PipeOptions{})
+			c.send(connect, sub("s", "p"))
+			pings, count := 0, 0
+			id := ""
+			go func() {
+				for {
+					frame, err := c.end.Read()
+					if err != nil {
+						return
+					}
+					switch m, _ := ddp.Decode(frame); m := m.(type) {
+					case ddp.Ping:
+						pings++
+						if answers {
+							c.end.Write(t.Context(), ddp.Append(nil, ddp.Pong(m)), true)
+						}
+						continue
+					case ddp.Connected:
+						id = m.Session
+					}
+					count++
+				}
+			}()
+			synctest.Wait()
+			p := <-k.got
+			for i := range documents {
+				p.Added("c", must(fmt.Sprintf(`{"_id":"%d","text":%q}`, i, strings.Repeat("x", 1000))))
+				if i%100 == 0 {
+					p.Drain(t.Context())
+				}
+			}
+			synctest.Wait()
+			kept := p.Session().Stats().Kept
+			if answers && (kept > 1<<20 || kept < 256<<10 || pings < 10) || !answers && (kept < 4<<20 || pings != 1) {
+				t.Errorf("answers: %v: %d bytes are kept, after %d pings", answers, kept, pings)
+			}
+			c.cut()
+			c = dial(t, srv)
+			c.ask(reconnect(id, count-100), append([]string{connected(id)}, c.lastAdded(documents-100, documents)...)...)
+			finish(t, srv)
+		})
+	}
+}
+
+// lastAdded are the messages of TestReadIsForgotten.
+func (p *peer) lastAdded(from, to int) (all []string) {
+	for i := from; i < to; i++ {
+		all = append(all, fmt.Sprintf(`{"msg":"added","collection":"c","id":"%d","fields":{"text":%q}}`, i, strings.Repeat("x", 1000)))
+	}
+	return all
 }

@@ -41,10 +41,11 @@ type Server struct {
 	// (Meteor's clients do so since 3.5). Also, how long what was sent is kept for
 	// that. 0 means 60s; negative: a session ends with its connection.
 	Grace time.Duration
-	// MaxTail is how many bytes of what was sent are kept for a client that comes
-	// back, since nobody tells which of them arrived, and MaxTailMessages how many
-	// messages; as much again may come to wait for it while it is away. More, and it
-	// has to begin anew. 0 means 4 MiB, and 20,000.
+	// MaxTail is how many bytes of what was sent are kept at most for a client that
+	// comes back, and MaxTailMessages how many messages; as much again may come to wait
+	// for it while it is away. More, and it has to begin anew. 0 means 4 MiB, and
+	// 20,000. Of a client that answers pings it is less: at every 256 KiB it is asked,
+	// and beyond the last 256 KiB what it has is forgotten.
 	MaxTail         int
 	MaxTailMessages int
 
