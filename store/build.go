@@ -31,9 +31,14 @@ func buildIndexes(defs []*definition, p *pages) []*index {
 	for i, d := range defs {
 		builders[i] = builder{x: newIndex(d), entries: make([]built, 0, p.n)}
 	}
-	p.each(func(slot uint64, d ejson.Doc) bool {
-		for i := range builders {
-			builders[i].add(slot, d)
+	p.eachPage(func(first uint64, page []ejson.Doc) bool {
+		fetch(page)
+		for k := range page {
+			if d := page[k]; !d.IsZero() {
+				for i := range builders {
+					builders[i].add(first+uint64(k), d)
+				}
+			}
 		}
 		return true
 	})

@@ -145,13 +145,15 @@ func (sp *Spec) candidates(v *version, p *planned, w *window) {
 		}
 		list := slotLists.Get().(*[]uint64)
 		slots := p.gather(v, list)
-		if !p.Filter {
+		if p.Filter {
+			filter(v, slots, m, w)
+		} else {
 			w.expect(len(slots))
-		}
-		for _, slot := range slots {
-			w.met++
-			if d := v.pages.get(slot); (!p.Filter || m.Match(d)) && !w.pass(slot, d) {
-				break
+			for _, slot := range slots {
+				w.met++
+				if !w.pass(slot, v.pages.get(slot)) {
+					break
+				}
 			}
 		}
 		slotLists.Put(list)
@@ -164,10 +166,37 @@ func (sp *Spec) candidates(v *version, p *planned, w *window) {
 			})
 			return
 		}
-		v.pages.each(func(slot uint64, d ejson.Doc) bool {
-			w.met++
-			return !m.Match(d) || w.pass(slot, d)
+		v.pages.eachPage(func(first uint64, page []ejson.Doc) bool {
+			fetch(page)
+			for k := range page {
+				if d := page[k]; !d.IsZero() {
+					w.met++
+					if m.Match(d) && !w.pass(first+uint64(k), d) {
+						return false
+					}
+				}
+			}
+			return true
 		})
+	}
+}
+
+// filter passes on the documents at some slots that match.
+func filter(v *version, slots []uint64, m *query.Matcher, w *window) {
+	var docs [pageLen]ejson.Doc
+	for len(slots) > 0 {
+		n := min(len(slots), len(docs))
+		for i, slot := range slots[:n] {
+			docs[i] = v.pages.get(slot)
+		}
+		fetch(docs[:n])
+		for i := range docs[:n] {
+			w.met++
+			if m.Match(docs[i]) && !w.pass(slots[i], docs[i]) {
+				return
+			}
+		}
+		slots = slots[n:]
 	}
 }
 
