@@ -77,6 +77,7 @@ func BenchmarkW6(b *testing.B) {
 					r := rand.New(rand.NewPCG(2, 2))
 					b.ReportAllocs()
 					b.ResetTimer()
+					report := reportCPU(b)
 					var seq store.Seq
 					for done := 0; done < b.N; done += batch {
 						seq = put(b, s, func(tx *store.Tx) error {
@@ -96,6 +97,7 @@ func BenchmarkW6(b *testing.B) {
 						}
 					}
 					b.StopTimer()
+					report()
 					for _, h := range hs {
 						h.Stop()
 					}
@@ -143,6 +145,7 @@ func BenchmarkW7(b *testing.B) {
 						}
 						b.ReportAllocs()
 						b.ResetTimer()
+						defer reportCPU(b)()
 						var seq store.Seq
 						for done := 0; done < b.N; done += batch {
 							seq = put(b, s, func(tx *store.Tx) error {
@@ -220,6 +223,7 @@ func BenchmarkHub(b *testing.B) {
 			return c.Find(object{"n": object{"$gte": i * n / 100, "$lt": (i + 1) * n / 100}})
 		}, 100, "score"},
 		{"sorted", func(i int) store.Query[ejson.Doc] { return c.Find(nil).Sort("-ts").Limit(50) }, 1, "ts"},
+		{"sorted-index", func(i int) store.Query[ejson.Doc] { return c.Find(nil).Sort("-n").Limit(50) }, 1, "n"},
 		{"sorted-room", func(i int) store.Query[ejson.Doc] {
 			return c.Find(object{"room": fmt.Sprint("room", i)}).Sort("-ts").Limit(50)
 		}, 100, "ts"},

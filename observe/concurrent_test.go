@@ -56,7 +56,7 @@ func TestStartsAmongWrites(t *testing.T) {
 	for i := range 4 {
 		r := rand.New(rand.NewPCG(seed, uint64(100+i)))
 		starters.Go(func() {
-			for range 15 {
+			for range 60 {
 				m := &moments{last: map[store.Seq]*store.Snapshot{}}
 				w := watch(t, queries[r.IntN(len(queries))], m, false)
 				for range r.IntN(3) {

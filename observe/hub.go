@@ -3,8 +3,6 @@ package observe
 import (
 	"context"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
 
 	"github.com/replicad/replicad/ddp/ejson"
@@ -36,6 +34,7 @@ type hub struct {
 	changed uint64    // number of changes, likewise
 	touched []*result // by the commit at hand
 	found   []*result // by the change at hand
+	scratch scratch
 	waiters []reached
 	paused  bool
 	closed  bool
@@ -235,7 +234,7 @@ func (h *hub) join(hd *Handle, spec *store.Spec, ordered bool) initial {
 		return h.join(hd, spec, ordered)
 	}
 	if r == nil {
-		r = newResult(spec, ordered, name, from.Seq())
+		r = newResult(spec, ordered, name, from.Seq(), &h.scratch)
 		h.addLocked(r)
 	}
 	h.seatLocked(hd, r, from.Seq())
@@ -330,28 +329,4 @@ func (h *hub) leave(hd *Handle) {
 	if len(r.handles) == 0 {
 		h.dropLocked(r)
 	}
-}
-
-// shareOf returns the same string for queries that have the same result in every
-// state of the store.
-func shareOf(spec *store.Spec, ordered bool) string {
-	var b strings.Builder
-	if ordered {
-		b.WriteByte('o')
-		if spec.Sorter != nil {
-			for _, key := range spec.Sorter.Keys() {
-				b.WriteString(strconv.Quote(key))
-			}
-		}
-	}
-	b.WriteByte(' ')
-	b.WriteString(strconv.Itoa(spec.Skip))
-	b.WriteByte(' ')
-	b.WriteString(strconv.Itoa(spec.Limit))
-	fields := spec.Fields.Spec().Raw()
-	b.WriteByte(' ')
-	b.WriteString(strconv.Itoa(len(fields)))
-	b.WriteString(fields)
-	b.WriteString(spec.Matcher.Selector().Raw())
-	return b.String()
 }

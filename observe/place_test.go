@@ -114,7 +114,7 @@ func TestPlace(t *testing.T) {
 			limit = len(news)
 			all = append(all, item{"zzz", shown(200, 0)})
 		}
-		res := &result{order: &order{tree: bulk(all)}, skip: skip, limit: limit}
+		res := &result{order: &order{tree: bulk(all), scratch: new(scratch)}, skip: skip, limit: limit}
 		events := res.events(deltas)
 
 		var before, after []ejson.Doc

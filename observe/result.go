@@ -49,12 +49,17 @@ type order struct {
 	loading chan struct{} // closed when loaded
 	backlog intake
 
-	oldKey []byte // scratch
-	newKey []byte // scratch
-	steps  []step // scratch
+	*scratch
 }
 
-func newResult(spec *store.Spec, ordered bool, name string, since store.Seq) *result {
+// scratch is space that the results of a hub use one after the other.
+type scratch struct {
+	oldKey []byte
+	newKey []byte
+	steps  []step
+}
+
+func newResult(spec *store.Spec, ordered bool, name string, since store.Seq, sc *scratch) *result {
 	r := &result{
 		name:    name,
 		spec:    spec,
@@ -67,7 +72,7 @@ func newResult(spec *store.Spec, ordered bool, name string, since store.Seq) *re
 	}
 	if ordered {
 		r.since = since
-		r.order = &order{reserve: reserveFor(spec), loading: make(chan struct{})}
+		r.order = &order{reserve: reserveFor(spec), loading: make(chan struct{}), scratch: sc}
 	}
 	return r
 }
@@ -246,7 +251,8 @@ func (r *result) events(deltas []delta) []docEvent {
 // step finds what an observer is shown of a delta.
 func (r *result) step(d *delta) step {
 	st := step{delta: d, was: r.project(d.old.doc), is: r.project(d.new.doc)}
-	if !d.old.none() && !d.new.none() && st.was != st.is {
+	// Without a projection a delta is a change, but for a document that came back.
+	if !d.old.none() && !d.new.none() && (r.fields == nil || st.was != st.is) {
 		st.set, st.unset = ejson.Diff(st.was, st.is)
 	}
 	return st

@@ -48,7 +48,11 @@ func bulk(items []item) tree {
 	var level []*node
 	var lows []string
 	for part := range slices.Chunk(items, fill) {
-		n := &node{size: len(part), items: make([]item, len(part), maxFill)}
+		room := maxFill
+		if len(part) == len(items) { // most windows are small
+			room = min(len(part)+len(part)/2, maxFill)
+		}
+		n := &node{size: len(part), items: make([]item, len(part), room)}
 		copy(n.items, part)
 		level, lows = append(level, n), append(lows, part[0].key)
 	}
@@ -166,7 +170,7 @@ func (t *tree) replace(key string, doc ejson.Doc) (rank int, old item) {
 // put inserts it, or replaces the item of that key, and returns its rank.
 func (t *tree) put(it item) (rank int) {
 	if t.root == nil {
-		t.root = &node{items: make([]item, 0, maxFill)}
+		t.root = &node{items: make([]item, 0, 4)}
 	}
 	rank, _ = t.root.put(it)
 	if t.root.fill() > maxFill-1 {
