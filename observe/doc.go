@@ -12,9 +12,9 @@
 //
 // The initial result comes first and holds every commit whose Update has
 // returned. On request ([Options]) it comes in chunks, so that a large one need not
-// become events all at once; they show one moment, and what is committed while they
-// are told follows them. Two documents that differ only in the order of their fields count as
-// equal: going from one to the other is no event.
+// become events all at once; the chunks show one moment, and what is committed
+// while they are told follows them. Two documents that differ only in the order of
+// their fields count as equal: going from one to the other is no event.
 //
 // # Slowness
 //
@@ -43,8 +43,8 @@
 // one whose selector pins a field (by equality, $in, or _id, also inside $and) by
 // hash, one that confines a field to ranges in a tree of intervals, one with $or by
 // what finds its branches, so that their number hardly matters; the others are
-// asked one by one. Equal queries share one
-// result. [Handle.Explain] tells which way was found and what it costs.
+// asked one by one. Equal queries share one result. [Handle.Explain] tells which
+// way was found and what it costs.
 //
 // A result without an order keeps nothing: Before and After of a change decide.
 // One with a sort, a skip or a limit keeps the documents that match in an
@@ -57,10 +57,10 @@
 // row that it keeps costs one comparison of keys. Removals that use the margin up
 // have the rows read from the index again, about two rows for each removal. Where
 // the index only helps, so that documents are met in order and then filtered, the
-// margin doubles with each reading: all of them together cost no more than a few
-// walks along the index, and the state grows, at most to all that match. A window
-// may begin with all that match, in an empty collection or without an index, and
-// comes to keep less when it can.
+// margin doubles with each reading: there are as many as it can double, and the
+// state grows, at most to all that match. A window may begin with all that match,
+// in an empty collection or without an index, and comes to keep less when it can;
+// one whose index is dropped reads all that match, once, when it must read again.
 //
 // To read again, a window looks at the store as it is then. If the hub was behind,
 // what it has still to work in up to there becomes one batch with the difference.

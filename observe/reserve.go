@@ -72,8 +72,8 @@ func (r *result) read(from *store.Snapshot) {
 		}
 	}
 	if r.indexed && !plan.Exact() {
-		// The rows may lie far apart in the index. Each reading of them pays for
-		// the next, so that all together cost no more than a few walks along it.
+		// The rows may lie far apart in the index. With a margin that doubles there
+		// are at most as many readings, each a walk along it, as it can double.
 		r.margin = min(2*r.margin, mostNeed)
 	}
 	var items []item
