@@ -184,19 +184,29 @@ func BenchmarkW7(b *testing.B) {
 func BenchmarkStart(b *testing.B) {
 	s, _ := corpus(b, 100_000)
 	c := s.Collection("messages")
-	b.ReportAllocs()
-	for b.Loop() {
-		var hs []*Handle
-		for i := range 1000 {
-			h, err := Start(c.Find(object{"author": fmt.Sprint("author", i)}), func(docBatch) {})
-			if err != nil {
-				b.Fatal(err)
+	for name, query := range map[string]func(i int) store.Query[ejson.Doc]{
+		"unordered": func(i int) store.Query[ejson.Doc] { return c.Find(object{"author": fmt.Sprint("author", i)}) },
+		"windows": func(i int) store.Query[ejson.Doc] {
+			return c.Find(object{"room": fmt.Sprint("room", i%100)}).Sort("-ts").Limit(50 + i/100)
+		},
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			defer reportCPU(b)()
+			for b.Loop() {
+				var hs []*Handle
+				for i := range 1000 {
+					h, err := Start(query(i), func(docBatch) {})
+					if err != nil {
+						b.Fatal(err)
+					}
+					hs = append(hs, h)
+				}
+				for _, h := range hs {
+					h.Stop()
+				}
 			}
-			hs = append(hs, h)
-		}
-		for _, h := range hs {
-			h.Stop()
-		}
+		})
 	}
 }
 

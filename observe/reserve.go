@@ -78,9 +78,10 @@ func (r *result) read(from *store.Snapshot) {
 	}
 	var items []item
 	var buf []byte
+	var keys keyRuns
 	for slot, d := range rows.Run(from) {
 		buf = r.appendKey(buf[:0], slot, d)
-		items = append(items, item{key: string(buf), doc: d})
+		items = append(items, item{key: keys.keep(buf), doc: d})
 	}
 	byKey := func(a, b item) int {
 		if a.key < b.key {
@@ -96,6 +97,25 @@ func (r *result) read(from *store.Snapshot) {
 		r.bound = items[len(items)-1].key
 	}
 	r.recheck = 2*len(items) + r.need + 2*r.margin
+}
+
+// keyRuns makes strings of keys that are read together, several in one piece of
+// memory, which lives as long as one of them does.
+type keyRuns struct {
+	free []byte
+	size int // of the last piece
+}
+
+func (k *keyRuns) keep(key []byte) string {
+	if len(k.free) < len(key) {
+		// Few keys should not cost a large piece, nor a large piece last for few.
+		k.size = min(max(2*k.size, 4*len(key)), 4096)
+		k.free = make([]byte, max(k.size, len(key)))
+	}
+	n := copy(k.free, key)
+	s := view(k.free[:n])
+	k.free = k.free[n:]
+	return s
 }
 
 // trim shortens a tree that has more than it may soon need.
