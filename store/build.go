@@ -75,16 +75,20 @@ func (b *builder) add(slot uint64, d ejson.Doc) {
 	}
 }
 
-// finish sorts the entries and fills the index. What is moved about is small: the
-// eight bytes after those in which all keys are alike, where most comparisons end,
-// and a number that is also the order of slots.
+// finish fills the index.
 func (b *builder) finish() {
+	if len(b.entries) > 0 {
+		b.x.fill(b.sorted())
+	}
+}
+
+// sorted returns the entries, of which there are some, in order. What is moved
+// about is small: the eight bytes after those in which all keys are alike, where
+// most comparisons end, and a number that is also the order of slots.
+func (b *builder) sorted() []built {
 	type ref struct {
 		head uint64
 		i    uint32
-	}
-	if len(b.entries) == 0 {
-		return
 	}
 	alike := len(b.entries[0].key)
 	for i := range b.entries {
@@ -109,7 +113,31 @@ func (b *builder) finish() {
 	for i, r := range refs {
 		sorted[i] = b.entries[r.i]
 	}
-	b.x.fill(sorted)
+	return sorted
+}
+
+// manyInserts are so many that it pays to sort their keys first.
+const manyInserts = 64
+
+// insertMany adds the entries of the documents that are new, in the order of keys:
+// what is next is near.
+func (x *index) insertMany(changes []Change, s *Store) {
+	b := builder{x: x, entries: make([]built, 0, len(changes))}
+	for k := range changes {
+		if c := &changes[k]; c.Before.IsZero() {
+			b.add(c.Slot, c.After)
+		}
+	}
+	if len(b.entries) == 0 {
+		return
+	}
+	l := leaf{block: &block{}}
+	for _, e := range b.sorted() {
+		if at := (leaf{top: view(e.key), slot: e.slot}); below(l, at) {
+			l = x.home(at.top, at.slot)
+		}
+		l = x.insertAt(l, e.key, e.slot, s.stamp)
+	}
 }
 
 // fill lays sorted entries into the leaves of an empty index. They are left with

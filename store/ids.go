@@ -144,8 +144,13 @@ func (v *version) reserveIDs(n int) {
 		return
 	}
 	v.ids = &ids{buckets: make([]bucket, (v.pages.n+n)*2/bucketLen+1)}
-	v.pages.each(func(slot uint64, d ejson.Doc) bool {
-		v.addID(hashID(d.ID()), slot)
+	v.pages.eachPage(func(first uint64, page []ejson.Doc) bool {
+		fetchIDs(page)
+		for k := range page {
+			if d := page[k]; !d.IsZero() {
+				v.addID(hashID(d.ID()), first+uint64(k))
+			}
+		}
 		return true
 	})
 }

@@ -191,21 +191,26 @@ func (x *index) home(key string, slot uint64) (home leaf) {
 
 // insert adds an entry.
 func (x *index) insert(key []byte, slot, stamp uint64) {
-	l := x.home(view(key), slot)
+	x.insertAt(x.home(view(key), slot), key, slot, stamp)
+}
+
+// insertAt adds an entry whose leaf is known, and returns the leaf where it is now.
+func (x *index) insertAt(l leaf, key []byte, slot, stamp uint64) leaf {
 	i, found := l.search(key, slot)
 	if found {
-		return
+		return l
 	}
 	if l.full(key) {
 		x.split(l, i, stamp)
 		l = x.home(view(key), slot)
 		i, _ = l.search(key, slot)
 	}
-	b := x.own(l, stamp, len(key))
+	l.block = x.own(l, stamp, len(key))
 	x.size++
-	x.keys -= b.keys
-	b.insert(i, key, slot)
-	x.keys += b.keys
+	x.keys -= l.keys
+	l.insert(i, key, slot)
+	x.keys += l.keys
+	return l
 }
 
 // remove takes an entry out, if it is there.

@@ -211,6 +211,7 @@ func (s *Store) apply(c *Commit, tx *Tx) {
 				rest = rest[1:]
 			}
 		}
+		o.table.reindex(c.Changes[len(c.Changes)-len(rest)-n:len(c.Changes)-len(rest)], o.inserts, s)
 		o.table.end()
 	}
 	if tx.table != nil {

@@ -37,7 +37,7 @@ func (t *table) begin(changes, inserts int) {
 	t.stale = len(t.indexes) > 0 && changes >= bulk && changes >= t.pages.n
 }
 
-// end follows the changes that begin was told of.
+// end follows reindex.
 func (t *table) end() {
 	if !t.stale {
 		return
@@ -47,7 +47,7 @@ func (t *table) end() {
 	t.plans = nextPlans()
 }
 
-// apply makes a change to pages, ids and indexes. hash is that of the id.
+// apply makes a change to pages and ids. hash is that of the id.
 func (t *table) apply(c *Change, hash uint64, s *Store) {
 	switch {
 	case c.Before.IsZero():
@@ -59,16 +59,28 @@ func (t *table) apply(c *Change, hash uint64, s *Store) {
 	default:
 		t.pages.set(c.Slot, c.After, s.stamp)
 	}
+}
+
+// reindex makes changes to the indexes, to one after the other: each is larger
+// than what the processor has at hand. It follows all changes of apply.
+func (t *table) reindex(changes []Change, inserts int, s *Store) {
 	if t.stale {
 		return
 	}
 	for i, x := range t.indexes {
-		if !x.touches(c.Before, c.After) {
-			continue
-		}
 		multi := x.multi > 0
-		x.change(c.Slot, c.Before, c.After, s.stamp, &s.scratch)
-		t.frozen[i] = nil
+		if inserts >= manyInserts {
+			x.insertMany(changes, s)
+			t.frozen[i] = nil
+		}
+		for k := range changes {
+			c := &changes[k]
+			if c.Before.IsZero() && inserts >= manyInserts || !x.touches(c.Before, c.After) {
+				continue
+			}
+			x.change(c.Slot, c.Before, c.After, s.stamp, &s.scratch)
+			t.frozen[i] = nil
+		}
 		if multi != (x.multi > 0) {
 			t.plans = nextPlans()
 		}
