@@ -28,8 +28,9 @@
 // 25 %, 5 minutes at most ([Options]). The count starts again when the server has
 // said connected, and the connection has lasted a second; so neither a server that
 // accepts and drops, nor one that falls over just after it said connected, is
-// hammered. On a connection go first the calls that have no result yet, in order
-// and under their old ids, then all subscriptions, in order and under their old ids.
+// hammered. On a connection go first the login, then the calls that have no result yet,
+// in order and under their old ids, then all subscriptions, in order and under their
+// old ids.
 //
 // # What a new session does to the documents
 //
@@ -97,8 +98,8 @@
 // most once instead, at the price of ErrUnknownOutcome.
 //
 // Calls start in the order in which they were made. Where that is not enough, because
-// methods run side by side at the server, those that have an Entity in common go one
-// after another. A call that the server refuses is kept as Failed, with the error, and
+// methods run side by side at the server, those of a user that have an Entity in
+// common go one after another. A call that the server refuses is kept as Failed, with the error, and
 // those behind it go on; Pending.Retry sends it once more and Pending.Dismiss forgets it.
 // What was refused for now (Options.Retry) is tried again later, and only its own
 // entity waits for it.
@@ -108,6 +109,20 @@
 //
 // An outbox that is full refuses more (ErrOutboxFull); a call that was not sent within its
 // TTL fails (ErrExpired); one that was not sent can be cancelled.
+//
+// # Login
+//
+// [Replica.Login] keeps the server's token in the file. On every connection the login goes
+// first; calls wait until it has been answered, and subscriptions go out behind it. A
+// login that is not answered in 20s costs the connection, and the next one tries again.
+// The token is renewed (getNewToken) when a tenth of its life is left, an hour at most.
+//
+// Where the server does not accept the token any more ([Status].NeedsLogin), the replica
+// goes on in the user's name, without the server: documents stay as they are, Do takes
+// calls, and nothing is sent, neither in the user's name nor in nobody's, before the next
+// Login or Logout. A call of the outbox is sent only while the user is logged in who made
+// it, and else is Parked, so as to hold up nobody; what nobody made waits likewise while
+// somebody is logged in, but for what was made while the login was on its way.
 //
 // # Stubs
 //

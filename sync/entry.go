@@ -16,6 +16,7 @@ type State string
 const (
 	Queued State = "queued" // not sent yet, or to be tried again
 	Sent   State = "sent"   // sent, and without result; sent again on the next connection
+	Parked State = "parked" // made by a user who is not logged in, or not accepted
 	Failed State = "failed" // ended with an error; kept until retried or dismissed
 )
 

@@ -22,6 +22,11 @@ var (
 	ErrSent = errors.New("sync: the call was sent already")
 	// ErrNoCall is returned where the outbox has no such call, or not in that state.
 	ErrNoCall = errors.New("sync: no such call in the outbox")
+	// ErrNeedsLogin is the result of a Call that was made by a user who is not logged in
+	// any more, or whom the server does not accept: see Status.NeedsLogin.
+	ErrNeedsLogin = errors.New("sync: login needed: call Login, or Logout to go on as nobody")
+	// ErrLoginTimeout is returned by Login where the server did not answer.
+	ErrLoginTimeout = errors.New("sync: the server did not answer the login")
 	// ErrStopped is returned by Ready and Err of a Subscription after its Stop.
 	ErrStopped = errors.New("sync: subscription stopped")
 	// ErrEnded is returned by Ready and Err of a Subscription that the server ended
@@ -30,6 +35,9 @@ var (
 	// ErrOffline is the Status.Err of a replica that Disconnect took off the net.
 	ErrOffline = errors.New("sync: disconnected on request")
 )
+
+// errTooMuch is why a session is given up that cannot begin and must not go on growing.
+var errTooMuch = errors.New("sync: the server sends too much before the login")
 
 // errLost is why a session is given up where nothing else says it.
 var errLost = errors.New("sync: the connection ended")

@@ -2,6 +2,7 @@ package sync_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log"
@@ -278,4 +279,35 @@ func ExampleReplica_Insert() {
 	// Output:
 	// call mother true 2
 	// 0 <nil>
+}
+
+// A login is made again on every connection, before anything else, and kept in the file.
+func ExampleReplica_Login() {
+	srv := &server.Server{Logger: slog.New(slog.DiscardHandler)}
+	srv.Method("login", func(ctx context.Context, c *server.Call) (any, error) {
+		name, _ := c.Params.At(0).Doc().Get("user.username")
+		digest, _ := c.Params.At(0).Doc().Get("password.digest")
+		if name != "ann" || digest != fmt.Sprintf("%x", sha256.Sum256([]byte("secret"))) {
+			return nil, ddp.NumericError(403, "Incorrect password")
+		}
+		return map[string]any{"id": "u1", "token": "t1"}, c.SetUserID("u1")
+	})
+	srv.Method("whoami", func(ctx context.Context, c *server.Call) (any, error) { return c.UserID, nil })
+	http := httptest.NewServer(srv)
+	defer http.Close()
+	ctx := context.Background()
+	r, err := replica.Open(ctx, http.URL, replica.Options{Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer r.Close()
+	_, err = r.Login(ctx, replica.Password{User: "ann", Password: "guess"})
+	fmt.Println(err)
+	user, err := r.Login(ctx, replica.Password{User: "ann", Password: "secret"})
+	fmt.Println(user, err, r.Status().UserID)
+	fmt.Println(r.Call(ctx, "whoami"))
+	// Output:
+	// ddp: Incorrect password [403]
+	// u1 <nil> u1
+	// u1 <nil>
 }

@@ -182,6 +182,7 @@ func (l *loop) expire(now time.Time) {
 // giveUp ends a call that was never sent.
 func (l *loop) giveUp(c *call, err error) {
 	l.dequeue(c)
+	delete(l.parked, c.id)
 	l.retired = append(l.retired, retired{c: c, err: err, unsent: true})
 }
 

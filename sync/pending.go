@@ -130,7 +130,7 @@ func (p *Pending) Dismiss() error {
 
 // cancel is Pending.Cancel.
 func (l *loop) cancel(c *call) error {
-	if l.entries[c.id] != c || c.kept.attempts > 0 || c.kept.state == Failed || l.calls[c.id] == nil {
+	if l.entries[c.id] != c || c.kept.attempts > 0 || c.kept.state == Failed || l.calls[c.id] == nil && l.parked[c.id] == nil {
 		return ErrSent
 	}
 	l.giveUp(c, ErrCancelled)
@@ -163,6 +163,7 @@ func (l *loop) revive(id string) *call {
 	l.recordCalls(c)
 	c.kept.seq = l.seq
 	l.enqueue(c)
+	l.align()
 	l.nudge(l.seq)
 	return c
 }

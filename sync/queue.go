@@ -34,6 +34,7 @@ type call struct {
 	done  chan struct{}
 	value ejson.Value
 	err   error
+	then  func(ejson.Value, error) // nil, or run by the loop when it has ended
 }
 
 func newCall(m Method, params ejson.Array) *call {
@@ -69,10 +70,20 @@ func (l *loop) call(c *call) error {
 	}
 	c.id = l.prefix + strconv.FormatUint(l.lastCall+1, 10)
 	c.wire = c.id
+	c.user = l.me.user
+	if l.me.needs && c.kept == nil {
+		return ErrNeedsLogin
+	}
+	if l.me.needs {
+		c.kept.state = Parked
+	}
 	if err := l.foresee(c); err != nil {
 		return err
 	}
 	l.enqueue(c)
+	if l.me.needs {
+		l.align()
+	}
 	return nil
 }
 
@@ -227,8 +238,11 @@ func (l *loop) dequeue(c *call) {
 // pump sends what may be sent.
 func (l *loop) pump() {
 	s := l.session
-	if s == nil || len(l.blocks) == 0 {
+	if s == nil || !s.begun || len(l.blocks) == 0 {
 		return
+	}
+	if s.login != nil || l.me.needs || s.user != l.me.user {
+		return // the login goes first
 	}
 	b := l.blocks[0]
 	n := 0
@@ -324,6 +338,10 @@ func (l *loop) result(s *session, m ddp.Result) { l.answer(s, m.ID, m, nil) }
 
 // answer takes the result of a call, or the reason why it cannot be read.
 func (l *loop) answer(s *session, wire string, m ddp.Result, fault error) {
+	if s.login != nil && s.login.id == wire {
+		l.loginAnswered(s, &m)
+		return
+	}
 	c, _ := l.callOf(wire)
 	if c == nil || !c.sent || c.result != nil {
 		l.log.Debug("sync: result that nobody waits for", "id", wire)
@@ -341,6 +359,13 @@ func (l *loop) answer(s *session, wire string, m ddp.Result, fault error) {
 func (l *loop) updated(s *session, wires []string) {
 	var entries []*call
 	for _, wire := range wires {
+		if s.login != nil && s.login.id == wire {
+			l.loginAnswered(s, nil)
+			if l.session != s {
+				return
+			}
+			continue
+		}
 		c, id := l.callOf(wire)
 		if l.wrote[id] != nil {
 			s.release = append(s.release, id)
@@ -392,6 +417,9 @@ func (l *loop) end(c *call, value ejson.Value, err error) {
 	l.dequeue(c)
 	if c.kept == nil {
 		c.finish(value, err)
+		if c.then != nil {
+			c.then(value, err)
+		}
 		return
 	}
 	l.retire(c, value, err)
@@ -401,6 +429,7 @@ func (l *loop) end(c *call, value ejson.Value, err error) {
 func (l *loop) countCalls() {
 	l.status.Calls = l.plain
 	l.status.Failed = len(l.failed)
+	l.status.Parked = len(l.parked)
 	l.status.Outbox = len(l.entries) - len(l.failed)
 	l.dirty = true
 }

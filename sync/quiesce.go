@@ -47,8 +47,10 @@ func (l *loop) begin(s *session, subs []*subscribed) {
 		}
 	}
 	base := l.store.Snapshot()
-	if s.blocked() {
-		s.view = newView(base)
+	if s.view != nil || s.blocked() {
+		if s.view == nil {
+			s.view = newView(base)
+		}
 		s.limitAt = s.startedAt.Add(l.opts.QuiesceLimit)
 		l.enter(Catching, nil)
 		return
@@ -77,7 +79,7 @@ func (l *loop) speak(s *session, sub *subscribed) {
 
 // blocked reports whether data are held up.
 func (s *session) blocked() bool {
-	return len(s.calls) > 0 || len(s.revalidating) > 0 && !s.late
+	return s.login != nil || !s.begun || len(s.calls) > 0 || len(s.revalidating) > 0 && !s.late
 }
 
 // confirmable reports whether stale documents may yet be confirmed.

@@ -63,6 +63,10 @@ func (l *loop) data(s *session, collection string, m ddp.Message, now time.Time)
 		if len(s.batch) < holdSize {
 			return
 		}
+		if s.login != nil || !s.begun {
+			l.lose(s, errTooMuch)
+			return
+		}
 		l.log.Warn("sync: too many changes to hold back for a Wait call; showing them", "messages", len(s.batch))
 		l.stopWaiting(s)
 		return

@@ -46,6 +46,10 @@ type loop struct {
 	lastCall uint64
 	prefix   string // of call ids
 
+	me     identity
+	logins []*loginAsk      // of the program's, not yet answered
+	parked map[string]*call // those of entries that wait for their user, by id
+
 	entries  map[string]*call // of the outbox, by id
 	failed   []*call          // those of entries that ended with an error, oldest first
 	retired  []retired        // have ended, but for the record of it
@@ -72,6 +76,7 @@ func newLoop(r *Replica) *loop {
 		subsByKey: map[string]*subscribed{},
 		calls:     map[string]*call{},
 		entries:   map[string]*call{},
+		parked:    map[string]*call{},
 		stubs:     map[string]Stub{},
 		wrote:     map[string][]docRef{},
 	}
@@ -166,6 +171,12 @@ func (l *loop) tick(now time.Time) {
 	if s := l.session; s != nil && due(l.sweepAt(s)) {
 		l.sweep(s)
 	}
+	if s := l.session; s != nil && s.login != nil && due(s.login.until) {
+		l.loginLate(s)
+	}
+	if due(l.renewAt()) {
+		l.renew()
+	}
 	if due(l.expireAt) {
 		l.expire(now)
 	}
@@ -180,8 +191,12 @@ func (l *loop) tick(now time.Time) {
 func (l *loop) next() time.Time {
 	at := earliest(earliest(l.dialAt, l.graceAt), l.diskAt)
 	at = earliest(at, earliest(l.expireAt, l.delayedUntil()))
+	at = earliest(at, l.renewAt())
 	if s := l.session; s != nil {
 		at = earliest(earliest(at, s.flushAt()), earliest(s.limitAt, l.sweepAt(s)))
+		if s.login != nil {
+			at = earliest(at, s.login.until)
+		}
 	}
 	return at
 }

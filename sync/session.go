@@ -43,6 +43,13 @@ type session struct {
 	late         bool      // limitAt has passed: revalidating holds nothing up any more
 	limitAt      time.Time // when to stop holding data up; zero: nothing is held up
 
+	// user is whom the server takes this session to belong to. login is the login on
+	// its way, nil if there is none. begun says that calls and subscriptions were sent:
+	// before that, the session waits for a login.
+	user  string
+	login *loginCall
+	begun bool
+
 	// stale are the documents of the store that this session has not confirmed.
 	stale staleSet
 	// orphans says that no subscription of before speaks for the stale documents,
@@ -53,8 +60,7 @@ type session struct {
 	progressAt      time.Time // when there was last hope for more: a stale document confirmed, say
 }
 
-// connected begins a session: calls first, subscriptions after, in the order in
-// which they were made.
+// connected begins a session: the login first.
 func (l *loop) connected(conn *client.Conn) {
 	ctx, cancel := context.WithCancel(l.r.ctx)
 	now := time.Now()
@@ -67,7 +73,14 @@ func (l *loop) connected(conn *client.Conn) {
 	}
 	l.session = s
 	l.r.wg.Go(func() { s.send(ctx) })
+	l.align()
+	l.nextLogin(s)
+}
 
+// start sends calls first, unless a login is on its way, and subscriptions after, in
+// the order in which they were made.
+func (l *loop) start(s *session) {
+	s.begun = true
 	l.resendCalls(s)
 	subs := make([]*subscribed, 0, len(l.subs))
 	for _, sub := range l.subs {
@@ -121,6 +134,7 @@ func (l *loop) drop(s *session) {
 		sub.sent = false
 	}
 	l.loseCalls()
+	l.loseLogin()
 	l.setStale(0)
 }
 

@@ -254,18 +254,25 @@ func (l *loop) restoreShadows(snap *store.Snapshot, alive func(call string) bool
 			dead = append(dead, call)
 		}
 	}
-	if len(dead) == 0 {
+	slices.Sort(dead)
+	return l.takeBackAll(dead)
+}
+
+// takeBackAll takes back what calls have foretold that have ended without a word from
+// the server.
+func (l *loop) takeBackAll(calls []string) error {
+	calls = slices.DeleteFunc(calls, func(call string) bool { return l.wrote[call] == nil })
+	if len(calls) == 0 {
 		return nil
 	}
-	slices.Sort(dead)
 	err := l.update(func(tx *store.Tx) error {
-		for _, call := range dead {
+		for _, call := range calls {
 			l.takeBack(tx, call)
 		}
 		return nil
 	})
 	if err == nil {
-		l.tookBack(dead)
+		l.tookBack(calls)
 	}
 	return err
 }

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -67,6 +68,7 @@ type simulation struct {
 	// Calls that the outbox has promised to make, and how many of them the image has.
 	promised, imaged []string
 	made             int
+	logins           sync.WaitGroup
 
 	// What the program wants: a always, never in some runs, the others come and go.
 	subs  map[string]*Subscription
@@ -77,6 +79,7 @@ type simulation struct {
 	stalls bool
 
 	calls sync.WaitGroup
+	asks  atomic.Int32 // logins on their way
 
 	mu    sync.Mutex // guards the rest
 	link  *rand.Rand // for what other goroutines draw
@@ -165,6 +168,10 @@ func (s *simulation) step() {
 			s.toggle([]string{"b", "never"}[s.rng.IntN(2)])
 		} else {
 			s.toggle([]string{"group 0", "group 1", "b", "never"}[s.rng.IntN(4)])
+		}
+	case n < 87:
+		if !s.stalls { // a run for the new user would be told of by what it still lacks
+			s.login()
 		}
 	case n < 88:
 		s.world.mu.Lock()
@@ -366,7 +373,7 @@ func (s *simulation) call() {
 		v, err := r.Invoke(context.Background(), m)
 		var de *ddp.Error
 		switch {
-		case errors.Is(err, ErrClosed):
+		case errors.Is(err, ErrClosed), errors.Is(err, ErrNeedsLogin):
 		case errors.Is(err, ErrUnknownOutcome) && m.NoRetry:
 		case errors.As(err, &de) && m.Name == "fail" && de.Code == "400":
 		case err != nil:
@@ -386,12 +393,46 @@ func (s *simulation) call() {
 	})
 }
 
+// login logs in or out, or has the server forget a token.
+func (s *simulation) login() {
+	r := s.r
+	switch s.rng.IntN(4) {
+	case 0:
+		s.world.mu.Lock()
+		s.world.revoked[fmt.Sprint("ann/", s.world.tokens)] = true
+		s.world.revoked[fmt.Sprint("bob/", s.world.tokens)] = true
+		s.world.mu.Unlock()
+		s.say("the last token is revoked")
+	case 1:
+		s.say("logout")
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		r.Logout(ctx)
+	default:
+		user := []string{"ann", "bob"}[s.rng.IntN(2)]
+		s.say("login %s", user)
+		s.asks.Add(1)
+		s.logins.Go(func() {
+			defer s.asks.Add(-1)
+			ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+			defer cancel()
+			if got, err := r.Login(ctx, Token(user)); err == nil && got != user {
+				s.fault("login as %s gave %s", user, got)
+			}
+		})
+	}
+}
+
 // do puts a call into the outbox.
 func (s *simulation) do() {
 	s.made++
+	user := s.r.Status().UserID
+	if s.asks.Load() > 0 {
+		user = "?" // a login may be answered before the call is made
+	}
 	entity := []string{"", "e", "f"}[s.rng.IntN(3)]
 	m := Method{
-		Name: "bump", Params: []any{fmt.Sprint("d", s.rng.IntN(30)), s.made, entity},
+		Name: "bump", Params: []any{fmt.Sprint("d", s.rng.IntN(30)), s.made, entity, user},
 		Wait: s.rng.IntN(8) == 0, NoRetry: s.rng.IntN(8) == 0, Entity: entity,
 	}
 	if s.rng.IntN(8) == 0 {
@@ -443,6 +484,20 @@ func (s *simulation) end() {
 	s.world.mu.Unlock()
 	s.r.Reconnect()
 	time.Sleep(time.Minute)
+	s.logins.Wait()
+	users := 2
+	if s.stalls {
+		users = 0
+	}
+	for _, user := range []string{"ann", "bob"}[:users] { // each has calls to be sent
+		if _, err := s.r.Login(context.Background(), Token(user)); err != nil {
+			s.fault("login: %v", err)
+		}
+		time.Sleep(10 * time.Minute)
+	}
+	if err := s.r.Logout(context.Background()); err != nil {
+		s.fault("logout: %v", err)
+	}
 	groups, b, never := []int(nil), false, false
 	for name, sub := range s.subs {
 		if sub.Err() != nil {

@@ -47,7 +47,12 @@ type Status struct {
 	RetryAt time.Time // when it dials next, if Offline; zero after Disconnect
 	Calls   int       // calls that wait for the server and live with the process
 	Outbox  int       // calls made by Do that have not ended
+	Parked  int       // those of Outbox whose user is not logged in, or not accepted
 	Failed  int       // calls made by Do that ended with an error, until dismissed
+	UserID  string    // in whose name the program works; "" for nobody
+	// NeedsLogin says that the server does not accept the user's token any more. Until
+	// the next Login or Logout nothing is sent; the documents stay as they are.
+	NeedsLogin bool
 	// Stale counts the documents of an earlier session that the server has not
 	// confirmed yet. They stay until everything that may confirm them has come.
 	Stale   int

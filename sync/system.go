@@ -65,6 +65,10 @@ func (l *loop) restore() error {
 			l.r.id = doc.Field(fieldID).Str()
 			continue
 		}
+		if doc.ID() == loginID {
+			l.restoreIdentity(doc)
+			continue
+		}
 		if name := doc.Field(fieldName).Str(); name != "" {
 			l.owned[name] = struct{}{}
 			l.store.Claim(l.r, name)
@@ -94,6 +98,7 @@ func (l *loop) restore() error {
 	if err := l.restoreShadows(snap, func(call string) bool { return l.calls[call] != nil }); err != nil {
 		return err
 	}
+	l.align()
 	// A new number for each Open, for the file may be an old copy. Eight hex digits of
 	// a UUID are random.
 	defer func() { l.prefix = l.r.id + "-" + uuid.NewString()[:8] + "-" }()

@@ -32,6 +32,8 @@ type world struct {
 	runs    map[string]int     // of calls of the outbox, by id
 	lanes   map[string]float64 // of each entity, the latest call that was run
 	orders  []string           // faults in the order of an entity
+	tokens  int                // given so far
+	revoked map[string]bool    // tokens
 	refuses bool
 	stalls  time.Duration // how long publications hesitate
 }
@@ -51,6 +53,8 @@ func newWorld() (*world, *server.Server) {
 		feeds: map[*feed]struct{}{},
 		runs:  map[string]int{},
 		lanes: map[string]float64{},
+
+		revoked: map[string]bool{},
 	}
 	srv := &server.Server{Logger: quietLog(), Grace: -1}
 	all := func(ejson.Doc) bool { return true }
@@ -86,6 +90,26 @@ func newWorld() (*world, *server.Server) {
 		}
 		return w.bump("a", c.Params.At(0).Str()), nil
 	})
+	// login knows everybody by name, and by the tokens that it gave and that hold.
+	srv.Method("login", func(ctx context.Context, c *server.Call) (any, error) {
+		w.mu.Lock()
+		token := c.Params.At(0).Doc().Field("resume").Str()
+		user, _, _ := strings.Cut(token, "/")
+		bad := w.revoked[token]
+		if user == token {
+			w.tokens++
+			token = fmt.Sprint(user, "/", w.tokens)
+		}
+		w.mu.Unlock()
+		if bad {
+			return nil, &ddp.Error{Code: "403"}
+		}
+		if err := c.SetUserID(user); err != nil {
+			return nil, err
+		}
+		return map[string]any{"id": user, "token": token, "tokenExpires": time.Now().Add(24 * time.Hour)}, nil
+	})
+	srv.Method("logout", func(ctx context.Context, c *server.Call) (any, error) { return nil, c.SetUserID("") })
 	srv.Method("fail", func(ctx context.Context, c *server.Call) (any, error) {
 		return nil, &ddp.Error{Code: "400", Reason: "as asked"}
 	})
@@ -222,6 +246,11 @@ func (w *world) run(c *server.Call) error {
 	}
 	w.runs[id]++
 	n, entity := c.Params.At(1).Number(), c.Params.At(2).Str()
+	if user := c.Params.At(3).Str(); user != c.UserID && user != "?" {
+		w.orders = append(w.orders, fmt.Sprintf("call %v of %q run for %q", n, user, c.UserID))
+	}
+	// Calls that are parked hold up those of their own user only.
+	entity = strings.TrimPrefix(entity+"/"+c.UserID, "/"+c.UserID)
 	if entity != "" && w.runs[id] == 1 && n < w.lanes[entity] {
 		w.orders = append(w.orders, fmt.Sprintf("call %v of %s run after %v", n, entity, w.lanes[entity]))
 	}
