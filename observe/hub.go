@@ -130,8 +130,12 @@ func (h *hub) applyLocked(e entry) {
 		r.backlog.merge(h.collection, r.since)
 	}
 	for i, r := range h.touched {
-		h.replenishLocked(r)
-		r.flush(max(e.seq, r.since))
+		seq := e.seq
+		if r.order != nil {
+			h.replenishLocked(r)
+			seq = max(seq, r.since)
+		}
+		r.flush(seq)
 		h.touched[i] = nil
 	}
 	h.touched = h.touched[:0]
@@ -152,7 +156,7 @@ func (h *hub) meetLocked(c *store.Change, seq store.Seq) {
 	h.found = h.routes.route(h.found[:0], c)
 	for i, r := range h.found {
 		h.found[i] = nil
-		if r.met == h.changed || seq <= r.since {
+		if r.met == h.changed || r.order != nil && seq <= r.since {
 			continue
 		}
 		r.met = h.changed

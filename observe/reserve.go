@@ -130,7 +130,8 @@ func (r *result) trim() {
 	r.bound = r.tree.at(r.tree.len() - 1).key
 }
 
-// replenishLocked makes sure, after a commit, that a window is full if it can be.
+// replenishLocked makes sure, after a commit, that the window of an ordered result
+// is full if it can be.
 //
 // The rows are read from the store as it is now, which may be ahead of the hub: so
 // the result goes ahead too. Its difference then leads from what its handles know
@@ -138,7 +139,7 @@ func (r *result) trim() {
 // them, do not concern it any more. The inbox is held meanwhile for the reason
 // that a start has: no commit up to the snapshot is merged with a later one.
 func (h *hub) replenishLocked(r *result) {
-	if r.order == nil || !r.unsettled() {
+	if !r.unsettled() {
 		return
 	}
 	if !r.partial {

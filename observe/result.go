@@ -19,7 +19,6 @@ import (
 // found in O(log n) and without a query.
 type result struct {
 	name        string // equal for equal queries
-	spec        *store.Spec
 	matcher     *query.Matcher
 	sorter      *query.Sorter // nil: the order of insertion
 	skip, limit int
@@ -30,7 +29,6 @@ type result struct {
 	seats   []*seat
 
 	loaded  bool
-	since   store.Seq  // commits up to here are in its state; 0 where it has none
 	diff    difference // of the commit that is being applied
 	met     uint64     // number of the last change that met it
 	touched uint64     // number of the last commit that met it
@@ -41,7 +39,9 @@ type result struct {
 
 // order is the state of a result with an order.
 type order struct {
-	tree tree
+	spec  *store.Spec
+	since store.Seq // commits up to here are in the tree
+	tree  tree
 	reserve
 
 	// A result is loading while its first state is read, without the mutex, from
@@ -62,7 +62,6 @@ type scratch struct {
 func newResult(spec *store.Spec, ordered bool, name string, since store.Seq, sc *scratch) *result {
 	r := &result{
 		name:    name,
-		spec:    spec,
 		matcher: spec.Matcher,
 		sorter:  spec.Sorter,
 		skip:    spec.Skip,
@@ -71,8 +70,10 @@ func newResult(spec *store.Spec, ordered bool, name string, since store.Seq, sc 
 		loaded:  !ordered,
 	}
 	if ordered {
-		r.since = since
-		r.order = &order{reserve: reserveFor(spec), loading: make(chan struct{}), scratch: sc}
+		r.order = &order{
+			spec: spec, since: since, reserve: reserveFor(spec),
+			loading: make(chan struct{}), scratch: sc,
+		}
 	}
 	return r
 }

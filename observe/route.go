@@ -34,7 +34,13 @@ type field struct {
 
 // bucket is the set of results that pin one value.
 type bucket struct {
-	seats []*seat
+	seats []seated
+}
+
+// seated has the result beside the seat, so that routing need not fetch the seat.
+type seated struct {
+	res  *result
+	seat *seat
 }
 
 // seat is a result's place in a bucket, or among the intervals of a field.
@@ -50,14 +56,14 @@ type seat struct {
 
 func (b *bucket) add(s *seat) {
 	s.in, s.at = b, len(b.seats)
-	b.seats = append(b.seats, s)
+	b.seats = append(b.seats, seated{s.res, s})
 	s.res.seats = append(s.res.seats, s)
 }
 
 func (b *bucket) remove(s *seat) {
 	last := b.seats[len(b.seats)-1]
-	b.seats[s.at], last.at = last, s.at
-	b.seats[len(b.seats)-1] = nil
+	b.seats[s.at], last.seat.at = last, s.at
+	b.seats[len(b.seats)-1] = seated{}
 	b.seats = b.seats[:len(b.seats)-1]
 }
 
