@@ -290,3 +290,88 @@ func BenchmarkBulkLoad(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkMaintain changes a field a thousand times a commit, with no index on it
+// and with some: what is above None is an entry taken out and one put in.
+func BenchmarkMaintain(b *testing.B) {
+	inc, err := query.CompileModifier(map[string]any{"$inc": map[string]any{"score": 1}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, bb := range []struct {
+		name string
+		o    []IndexOptions
+	}{
+		{"None", nil},
+		{"Plain", []IndexOptions{{Keys: []string{"score"}}}},
+		{"Compound", []IndexOptions{{Keys: []string{"room", "score"}}}},
+		{"Unique", []IndexOptions{{Keys: []string{"score", "n"}, Unique: true}}},
+		{"Partial", []IndexOptions{{Keys: []string{"score"}, Partial: map[string]any{"flag": true}}}},
+	} {
+		b.Run(bb.name, func(b *testing.B) {
+			s, c, docs := benchStore(b)
+			for _, o := range bb.o {
+				if err := c.EnsureIndex(o); err != nil {
+					b.Fatal(err)
+				}
+			}
+			ids := make([]ejson.ID, len(docs))
+			for i, d := range docs {
+				ids[i] = d.ID().Clone()
+			}
+			b.ReportAllocs()
+			defer reportCPU(b)()
+			for i := 0; b.Loop(); {
+				if _, err := s.Update(func(tx *Tx) error {
+					for range 1000 {
+						if _, err := tx.UpdateID("messages", ids[i*7919%len(ids)], inc); err != nil {
+							return err
+						}
+						i++
+					}
+					return nil
+				}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkCount counts and lists values where an index says it all.
+func BenchmarkCount(b *testing.B) {
+	_, c, _ := benchStore(b)
+	for _, bb := range []struct {
+		name string
+		sel  any
+	}{
+		{"Covered", map[string]any{"author": "author0500"}},
+		{"CoveredRange", map[string]any{"author": map[string]any{"$gte": "author0500"}}},
+		{"Union", map[string]any{"$or": []any{map[string]any{"author": "author0500"}, map[string]any{"room": "room50"}}}},
+	} {
+		q := c.Find(bb.sel)
+		b.Run(bb.name, func(b *testing.B) {
+			b.ReportAllocs()
+			defer reportCPU(b)()
+			n := 0
+			for b.Loop() {
+				var err error
+				if n, err = q.Count(); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(n), "docs")
+		})
+	}
+	for _, path := range []string{"author", "tags"} {
+		b.Run("Distinct/"+path, func(b *testing.B) {
+			b.ReportAllocs()
+			defer reportCPU(b)()
+			for b.Loop() {
+				if _, err := c.Find(nil).Distinct(path); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

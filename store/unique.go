@@ -3,9 +3,9 @@ package store
 import (
 	"bytes"
 	"fmt"
-	"slices"
 
 	"github.com/replicad/replicad/ddp/ejson"
+	"github.com/replicad/replicad/query"
 )
 
 // DuplicateKeyError is why a unique index refuses a commit, or cannot be made. It
@@ -71,8 +71,38 @@ type uniqueness struct {
 	v     *version       // the collection before the writes
 	o     *overlay       // the writes
 	taken map[string]int // keys that a write brings in, and its place; nil for one write
-	keys  [][]byte
-	was   [][]byte
+	keys  keyring
+	was   keyring
+}
+
+// keyring has the keys of one document.
+type keyring struct {
+	list  [][]byte
+	chunk []byte // memory for single keys
+}
+
+// read reads the keys of a document. They stay good when others are read.
+func (k *keyring) read(key *query.IndexKey, d ejson.Doc) {
+	if cap(k.chunk)-len(k.chunk) < 256 {
+		k.chunk = make([]byte, 0, 4<<10)
+	}
+	from := len(k.chunk)
+	var one bool
+	if k.chunk, one = key.AppendOne(k.chunk, d); one {
+		k.list = append(k.list[:0], k.chunk[from:len(k.chunk):len(k.chunk)])
+		return
+	}
+	k.list, _ = key.Append(k.list[:0], d)
+}
+
+// has reports whether one of the keys is this.
+func (k *keyring) has(key []byte) bool {
+	for _, own := range k.list {
+		if bytes.Equal(own, key) {
+			return true
+		}
+	}
+	return false
 }
 
 func (u *uniqueness) check() error {
@@ -84,17 +114,17 @@ func (u *uniqueness) check() error {
 		if !w.changes() || w.after.IsZero() || !u.x.touches(w.before, w.after) {
 			continue
 		}
-		u.keys, _ = u.x.key.Append(u.keys[:0], w.after)
-		u.was = u.was[:0]
+		u.keys.read(u.x.key, w.after)
+		u.was = keyring{list: u.was.list[:0], chunk: u.was.chunk[:0]}
 		if !w.before.IsZero() {
-			u.was, _ = u.x.key.Append(u.was, w.before)
+			u.was.read(u.x.key, w.before)
 		}
-		for _, key := range u.keys {
+		for _, key := range u.keys.list {
 			if u.x.key.IsOverflow(key) {
 				return u.refuse(w, ejson.ID{})
 			}
 			// A key that the document had is none that it takes from another.
-			if slices.ContainsFunc(u.was, func(k []byte) bool { return bytes.Equal(k, key) }) {
+			if u.was.has(key) {
 				continue
 			}
 			if other := u.holder(w, key); !other.IsZero() {
@@ -103,10 +133,10 @@ func (u *uniqueness) check() error {
 			if u.taken == nil {
 				continue
 			}
-			if k, ok := u.taken[string(key)]; ok {
+			if k, ok := u.taken[view(key)]; ok {
 				return u.refuse(w, u.o.writes[k].id)
 			}
-			u.taken[string(key)] = i
+			u.taken[view(key)] = i // the keyring leaves it as it is
 		}
 	}
 	return nil
@@ -134,8 +164,9 @@ func (u *uniqueness) keeps(d ejson.Doc, key []byte) bool {
 	if d.IsZero() {
 		return false
 	}
-	keys, _ := u.x.key.Append(nil, d)
-	return slices.ContainsFunc(keys, func(k []byte) bool { return bytes.Equal(k, key) })
+	var k keyring
+	k.read(u.x.key, d)
+	return k.has(key)
 }
 
 func (u *uniqueness) refuse(w *write, other ejson.ID) error {
