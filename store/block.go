@@ -48,7 +48,13 @@ func (b *block) rest(i int) string {
 
 // entry returns entry i with memory of its own.
 func (b *block) entry(i int) entry {
-	return entry{b.prefix + b.rest(i), b.slots[i]}
+	return entry{b.whole(b.rest(i)), b.slots[i]}
+}
+
+// whole returns a rest behind the prefix, with memory of its own, which + would
+// not give it where the prefix is empty.
+func (b *block) whole(rest string) string {
+	return string(append(append(make([]byte, 0, len(b.prefix)+len(rest)), b.prefix...), rest...))
 }
 
 // same reports whether entries i and j have the same key.
@@ -224,7 +230,7 @@ func (b *block) halve(i int, stamp uint64) (low *block, border entry, high *bloc
 func (b *block) border(i int) entry {
 	low, high := b.rest(i-1), b.rest(i)
 	if n := common(low, high) + 1; n < len(high) {
-		return entry{b.prefix + high[:n], 0}
+		return entry{b.whole(high[:n]), 0}
 	}
 	return b.entry(i - 1)
 }

@@ -17,6 +17,15 @@ type builder struct {
 	chunk   []byte  // of keys: entries keep what lies before it
 	entries []built // by slot
 	several [][]byte
+	refs    []ref // to entries; see order
+}
+
+// ref stands for an entry while entries are sorted: the eight bytes after those in
+// which all keys are alike, where most comparisons end, and its place, which is
+// also the order of slots.
+type ref struct {
+	head uint64
+	i    uint32
 }
 
 type built struct {
@@ -77,30 +86,31 @@ func (b *builder) add(slot uint64, d ejson.Doc) {
 
 // finish fills the index.
 func (b *builder) finish() {
-	if len(b.entries) > 0 {
-		b.x.fill(b.sorted())
+	b.order()
+	sorted := make([]built, len(b.refs))
+	for i, r := range b.refs {
+		sorted[i] = b.entries[r.i]
 	}
+	b.x.fill(sorted)
 }
 
-// sorted returns the entries, of which there are some, in order. What is moved
-// about is small: the eight bytes after those in which all keys are alike, where
-// most comparisons end, and a number that is also the order of slots.
-func (b *builder) sorted() []built {
-	type ref struct {
-		head uint64
-		i    uint32
+// order fills refs in the order of entries.
+func (b *builder) order() {
+	b.refs = b.refs[:0]
+	if len(b.entries) == 0 {
+		return
 	}
 	alike := len(b.entries[0].key)
 	for i := range b.entries {
 		alike = min(alike, common(view(b.entries[0].key), view(b.entries[i].key)))
 	}
-	refs := make([]ref, len(b.entries))
-	for i := range refs {
+	b.refs = slices.Grow(b.refs, len(b.entries))
+	for i := range b.entries {
 		var head [8]byte
 		copy(head[:], b.entries[i].key[alike:])
-		refs[i] = ref{binary.BigEndian.Uint64(head[:]), uint32(i)}
+		b.refs = append(b.refs, ref{binary.BigEndian.Uint64(head[:]), uint32(i)})
 	}
-	slices.SortFunc(refs, func(p, q ref) int {
+	slices.SortFunc(b.refs, func(p, q ref) int {
 		if p.head != q.head {
 			return cmp.Compare(p.head, q.head)
 		}
@@ -109,11 +119,6 @@ func (b *builder) sorted() []built {
 		}
 		return cmp.Compare(p.i, q.i)
 	})
-	sorted := make([]built, len(refs))
-	for i, r := range refs {
-		sorted[i] = b.entries[r.i]
-	}
-	return sorted
 }
 
 // manyInserts are so many that it pays to sort their keys first.
@@ -122,22 +127,34 @@ const manyInserts = 64
 // insertMany adds the entries of the documents that are new, in the order of keys:
 // what is next is near.
 func (x *index) insertMany(changes []Change, s *Store) {
-	b := builder{x: x, entries: make([]built, 0, len(changes))}
+	b := &s.scratch.builder
+	b.x = x
 	for k := range changes {
 		if c := &changes[k]; c.Before.IsZero() {
 			b.add(c.Slot, c.After)
 		}
 	}
-	if len(b.entries) == 0 {
-		return
-	}
+	b.order()
 	l := leaf{block: &block{}}
-	for _, e := range b.sorted() {
+	for _, r := range b.refs {
+		e := &b.entries[r.i]
 		if at := (leaf{top: view(e.key), slot: e.slot}); below(l, at) {
 			l = x.home(at.top, at.slot)
 		}
 		l = x.insertAt(l, e.key, e.slot, s.stamp)
 	}
+	b.reset()
+}
+
+// reset empties the builder and keeps its memory, if it is not much.
+func (b *builder) reset() {
+	if cap(b.entries) > spareWrites {
+		*b = builder{}
+		return
+	}
+	clear(b.entries)
+	clear(b.several)
+	*b = builder{chunk: b.chunk[:0], entries: b.entries[:0], several: b.several[:0], refs: b.refs}
 }
 
 // fill lays sorted entries into the leaves of an empty index. They are left with

@@ -85,6 +85,7 @@ func (x *index) publish() *index {
 type scratch struct {
 	before, after []byte
 	olds, news    [][]byte
+	builder       builder
 }
 
 // touches reports whether the index must look at a change from before to after.
