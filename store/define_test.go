@@ -330,7 +330,7 @@ func TestIndexOnALiveCollection(t *testing.T) {
 					t.Error("a snapshot moved")
 				}
 				now := s.Snapshot()
-				if ask(now) != ask(now) {
+				if first, second := ask(now), ask(now); first != second {
 					t.Error("a snapshot moved while it was read")
 				}
 			}

@@ -285,7 +285,7 @@ func TestOutbox(t *testing.T) {
 			p = sc.accept()
 			p.quiet()
 			sc.r.Disconnect()
-			call = sc.must(insert)
+			sc.must(insert)
 			synctest.Wait()
 			sc.r.Close()
 			sc.open(kept(path)) // never sent
