@@ -114,6 +114,7 @@ func (l *loop) flush(s *session) bool {
 		}
 	}
 	before := s.stale.n
+	var at position
 	ok := l.commit(s, func(tx *store.Tx) {
 		for _, m := range batch {
 			switch m := m.(type) {
@@ -134,8 +135,11 @@ func (l *loop) flush(s *session) bool {
 			l.takeBack(tx, call)
 		}
 		l.recordReady(tx, s.ready)
+		at = l.positionOf(s)
+		l.recordPosition(tx, at)
 	})
 	if ok {
+		l.at = at
 		s.release = nil
 		l.tookBack(release)
 	}

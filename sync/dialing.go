@@ -44,7 +44,7 @@ func (l *loop) dial() {
 	ctx, cancel := context.WithCancel(l.r.ctx)
 	a := &attempt{cancel: cancel, outcome: make(chan dialed)}
 	l.attempt = a
-	opts := l.opts.Client
+	opts := l.at.Resume(l.opts.Client)
 	l.r.wg.Go(func() {
 		defer cancel()
 		conn, err := client.Dial(ctx, l.r.url, opts)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -100,7 +101,7 @@ func TestAcceptAndDrop(t *testing.T) {
 				p := <-sc.conns
 				if connects {
 					p.want(`{"msg":"connect"}`)
-					p.send(`{"msg":"connected","session":"s"}`)
+					p.send(fmt.Sprintf(`{"msg":"connected","session":"%p"}`, p))
 					synctest.Wait()
 				}
 				p.end.Cut()

@@ -32,10 +32,27 @@
 // in order and under their old ids, then all subscriptions, in order and under their
 // old ids.
 //
+// # Sessions that are taken up
+//
+// Servers of Meteor 3.5 and later, and those of this module, keep a session for some time
+// after its connection was lost. The replica writes the session's id, and how many of its
+// messages the store has, in the same commit as the documents that they brought; so each
+// state of the store, and of the file, knows exactly where it stands. The next connection
+// quotes that, also in the next process after a crash, and if the server goes on from
+// there nothing is reset and nothing waits ([Status].Resumed). What was unanswered is sent
+// again all the same, and so is the end of subscriptions that were stopped meanwhile.
+//
+// Nothing is quoted where the store holds more than the session's documents (while
+// Catching, or while some are Stale), nor while a login is on its way. What would let the
+// server know more of a session than the file does, a new subscription or a login, is
+// sent when the file knows it, some milliseconds later; not on a session of which the file
+// knows nothing yet. A replica without a file ends its session at Close. The session's id
+// and the login's token are secrets, and in sync.meta: keep it from strangers, as the file.
+//
 // # What a new session does to the documents
 //
 // A server that sends a subscription's documents anew does not say which of the old
-// ones are gone. So after a reconnect, and after a restart with a file, the store
+// ones are gone. So after a reconnect or a restart with a new session, the store
 // stays as it was ([Catching]), and what the server sends gathers beside it, until
 // every subscription whose documents the store has in full was answered (ready or
 // nosub), and every call sent at the start was updated. Then one transaction makes

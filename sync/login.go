@@ -120,20 +120,39 @@ func (l *loop) goOn(s *session) {
 		return
 	}
 	if l.me.needs || s.login != nil && !s.login.ask.again {
+		if s.resumed { // its data are no full set; a new one's will be
+			l.forgetPosition(true)
+			l.lose(s, ErrNeedsLogin)
+			return
+		}
 		if s.view == nil && l.resync {
 			s.view = newView(l.store.Snapshot())
 		}
 		l.enter(Catching, nil)
 		return
 	}
-	l.start(s)
+	if s.resumed {
+		l.resume(s)
+	} else {
+		l.start(s)
+	}
 }
 
 // sendLogin sends a login. Nothing else is sent after it but subscriptions, which the
 // server handles behind it.
 func (l *loop) sendLogin(s *session, a *loginAsk) {
 	s.login = &loginCall{ask: a, id: uuid.NewString(), until: time.Now().Add(loginTimeout)}
-	s.out = append(s.out, ddp.Method{ID: s.login.id, Name: a.method, Params: a.params})
+	m := ddp.Method{ID: s.login.id, Name: a.method, Params: a.params}
+	if s.conn.Session() != l.at.Session || l.r.db == nil {
+		l.forgetPosition(false)
+		s.out = append(s.out, m)
+		return
+	}
+	// The server will take the session to be another's, so nobody may take it up from
+	// here on as it was.
+	l.forgetPosition(false)
+	s.held = append(s.held, heldBack{m, l.seq})
+	l.nudge(l.seq)
 }
 
 // loginAnswered takes the result, or with nil updated, of a login.

@@ -30,6 +30,9 @@ type call struct {
 	result  *ddp.Result // nil: not yet
 	fault   error       // the result cannot be read
 	visible bool        // its writes are in the store
+	// updatedOn is the session that said updated last: one that is taken up may not say
+	// it again.
+	updatedOn string
 
 	done  chan struct{}
 	value ejson.Value
@@ -266,7 +269,7 @@ func (l *loop) sendCall(s *session, c *call) {
 	c.sent = true
 	l.flying++
 	s.out = append(s.out, ddp.Method{ID: c.wire, Name: c.method.Name, Params: c.params, RandomSeed: c.seed})
-	if c.method.Wait {
+	if c.method.Wait && !c.visible {
 		s.calls[c.id] = struct{}{}
 		if s.limitAt.IsZero() {
 			s.limitAt = time.Now().Add(l.opts.QuiesceLimit)
@@ -284,6 +287,12 @@ func (l *loop) resendCalls(s *session) {
 		return
 	}
 	for _, c := range l.blocks[0].inOrder() {
+		if s.resumed {
+			if c.updatedOn == s.conn.Session() {
+				l.vouch(s, func() { l.visible(c) })
+			}
+			continue
+		}
 		if c.result == nil {
 			continue
 		}
@@ -370,10 +379,14 @@ func (l *loop) updated(s *session, wires []string) {
 		if l.wrote[id] != nil {
 			s.release = append(s.release, id)
 		}
-		if c == nil || !c.sent || c.visible {
+		if c == nil || !c.sent {
 			continue
 		}
 		delete(s.calls, id)
+		c.updatedOn = s.conn.Session()
+		if c.visible {
+			continue
+		}
 		if c.kept != nil {
 			entries = append(entries, c)
 		} else {

@@ -119,6 +119,7 @@ func (l *loop) finish(s *session) bool {
 	s.view, s.limitAt = nil, time.Time{}
 	keep := s.confirmable()
 	release := s.release
+	var at position
 	for _, name := range v.names {
 		l.own(name)
 	}
@@ -149,8 +150,11 @@ func (l *loop) finish(s *session) bool {
 			l.takeBack(tx, call)
 		}
 		l.recordReady(tx, s.ready)
+		at = l.positionOf(s)
+		l.recordPosition(tx, at)
 	})
 	if ok {
+		l.at = at
 		s.release = nil
 		l.tookBack(release)
 		s.progressAt = time.Now()

@@ -16,6 +16,7 @@ func (l *loop) receive(s *session, messages []ddp.Message) {
 		if l.session != s {
 			return // lost meanwhile
 		}
+		s.received++
 		switch m := m.(type) {
 		case ddp.Added:
 			l.data(s, m.Collection, m, now)

@@ -33,6 +33,9 @@ type loop struct {
 	resync bool
 	owned  map[string]struct{} // collections that the server has sent documents of
 
+	at       position            // what the store has followed, for the next connection
+	stopping map[string]struct{} // ids of subscriptions that the server was told to end
+
 	subs      map[string]*subscribed // by id
 	subsByKey map[string]*subscribed // by name and params
 	lastSub   uint64
@@ -72,6 +75,7 @@ func newLoop(r *Replica) *loop {
 	return &loop{
 		r: r, opts: r.opts, log: r.log, store: r.store,
 		owned:     map[string]struct{}{},
+		stopping:  map[string]struct{}{},
 		subs:      map[string]*subscribed{},
 		subsByKey: map[string]*subscribed{},
 		calls:     map[string]*call{},
@@ -185,6 +189,9 @@ func (l *loop) tick(now time.Time) {
 	}
 	l.recordRetired()
 	l.pump()
+	if s := l.session; s != nil && len(s.held) > 0 {
+		l.sendHeld(s)
+	}
 }
 
 // next returns when tick has something to do, and zero if nothing.
@@ -219,7 +226,11 @@ func (l *loop) leave() {
 		if !s.blocked() && s.view == nil {
 			l.settle(s) // what has come may as well be seen
 		}
-		l.drop(s)
+		if l.session == s {
+			l.keepPosition(s)
+			s.final = l.r.db == nil
+			l.drop(s)
+		}
 	}
 	l.recordRetired()
 	for _, sub := range l.subs {

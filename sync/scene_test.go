@@ -35,7 +35,9 @@ type scene struct {
 	conns  chan *peer // one for each dial that was let through
 	refuse error      // what dials get instead; set while the replica sleeps
 	dials  []time.Time
-	r      *Replica
+
+	sessions int // begun by accept
+	r        *Replica
 
 	mu     sync.Mutex
 	events []string // of the store: one string a commit
@@ -126,7 +128,8 @@ func (sc *scene) accept() *peer {
 	sc.t.Helper()
 	p := <-sc.conns
 	p.want(`{"msg":"connect","version":"1","support":["1","pre2","pre1"]}`)
-	p.send(`{"msg":"connected","session":"s"}`)
+	sc.sessions++
+	p.send(fmt.Sprintf(`{"msg":"connected","session":"s%d"}`, sc.sessions))
 	return p
 }
 

@@ -1,7 +1,6 @@
 package sync
 
 import (
-	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -43,6 +42,14 @@ type session struct {
 	late         bool      // limitAt has passed: revalidating holds nothing up any more
 	limitAt      time.Time // when to stop holding data up; zero: nothing is held up
 
+	// resumed says that the server had kept the session. received is how many of its
+	// messages have come, connected included. held are messages that the file must know
+	// of first. final says that nobody will come back for the session.
+	resumed  bool
+	received int
+	held     []heldBack
+	final    bool
+
 	// user is whom the server takes this session to belong to. login is the login on
 	// its way, nil if there is none. begun says that calls and subscriptions were sent:
 	// before that, the session waits for a login.
@@ -72,6 +79,14 @@ func (l *loop) connected(conn *client.Conn) {
 		startedAt:    now, progressAt: now,
 	}
 	l.session = s
+	s.resumed, s.received = conn.Resumed(), conn.Start().Received
+	if s.resumed {
+		s.user = l.at.user
+		l.log.Info("sync: session resumed", "received", s.received)
+	} else {
+		l.forgetPosition(true)
+	}
+	l.status.Resumed, l.dirty = s.resumed, true
 	l.r.wg.Go(func() { s.send(ctx) })
 	l.align()
 	l.nextLogin(s)
@@ -82,11 +97,7 @@ func (l *loop) connected(conn *client.Conn) {
 func (l *loop) start(s *session) {
 	s.begun = true
 	l.resendCalls(s)
-	subs := make([]*subscribed, 0, len(l.subs))
-	for _, sub := range l.subs {
-		subs = append(subs, sub)
-	}
-	slices.SortFunc(subs, func(a, b *subscribed) int { return cmp.Compare(a.order, b.order) })
+	subs := l.subsInOrder()
 	l.begin(s, subs)
 	for _, sub := range subs {
 		l.sendSub(s, sub)
@@ -116,6 +127,7 @@ func (l *loop) hangUp(s *session) {
 		l.settle(s)
 	}
 	if l.session == s {
+		l.keepPosition(s)
 		l.drop(s)
 	}
 }
@@ -128,7 +140,13 @@ func (l *loop) drop(s *session) {
 	slices.Sort(l.leaving)
 	l.leaving = slices.Compact(l.leaving)
 	s.cancel()
-	l.r.wg.Go(func() { s.conn.Close() })
+	l.r.wg.Go(func() {
+		if s.final {
+			s.conn.Disconnect()
+		} else {
+			s.conn.Close()
+		}
+	})
 	for _, sub := range l.subs {
 		sub.old = sub.old || sub.sent
 		sub.sent = false

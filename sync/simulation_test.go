@@ -44,10 +44,12 @@ func TestSimulation(t *testing.T) {
 		t.Cleanup(func() { os.RemoveAll(shm) })
 		dir = shm
 	}
+	resumed := uint64(0)
+	defer func() { fmt.Printf("simulation: %d sessions taken up\n", resumed) }()
 	for seed := first; seed < first+uint64(*seeds); seed++ {
 		ok := t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			path := filepath.Join(dir, fmt.Sprint(seed, ".db"))
-			synctest.Test(t, func(t *testing.T) { simulate(t, seed, path) })
+			synctest.Test(t, func(t *testing.T) { simulate(t, seed, path, &resumed) })
 		})
 		if !ok {
 			return
@@ -89,7 +91,7 @@ type simulation struct {
 	bad   bool
 }
 
-func simulate(t *testing.T, seed uint64, path string) {
+func simulate(t *testing.T, seed uint64, path string, resumed *uint64) {
 	s := &simulation{
 		t:     t,
 		rng:   rand.New(rand.NewPCG(seed, 1)),
@@ -98,6 +100,7 @@ func simulate(t *testing.T, seed uint64, path string) {
 		state: "good",
 	}
 	s.world, s.srv = newWorld()
+	s.srv.Grace = []time.Duration{0, 0, 10 * time.Second, -1}[s.rng.IntN(4)]
 	if s.rng.IntN(4) > 0 {
 		s.path = path
 	}
@@ -122,6 +125,7 @@ func simulate(t *testing.T, seed uint64, path string) {
 		}
 	}
 	s.end()
+	*resumed += s.srv.Stats().Resumed
 	if t.Failed() {
 		fmt.Printf("replay with: go test ./sync -run TestSimulation -seed %d -seeds 1\n%s\n", seed, strings.Join(s.trace, "\n"))
 	}
@@ -446,6 +450,10 @@ func (s *simulation) do() {
 	s.say("do %s %+v", p.ID(), m)
 	if s.rng.IntN(8) == 0 && p.Cancel() == nil {
 		s.say("cancelled")
+		// An image without this would bring the call back after its successors.
+		if err := s.r.Flush(context.Background()); err != nil {
+			s.fault("flush: %v", err)
+		}
 		return
 	}
 	if !m.NoRetry && m.TTL == 0 {
@@ -566,5 +574,8 @@ func (s *simulation) end() {
 	}
 	s.calls.Wait()
 	s.cut()
+	if err := s.srv.Shutdown(context.Background()); err != nil {
+		s.fault("shutdown: %v", err)
+	}
 	synctest.Wait()
 }

@@ -45,6 +45,7 @@ type Status struct {
 	Err     error     // why it is Offline, or why the last dial failed; nil when connected
 	Tries   int       // failed dials in a row
 	RetryAt time.Time // when it dials next, if Offline; zero after Disconnect
+	Resumed bool      // the server had kept the session of the connection before
 	Calls   int       // calls that wait for the server and live with the process
 	Outbox  int       // calls made by Do that have not ended
 	Parked  int       // those of Outbox whose user is not logged in, or not accepted

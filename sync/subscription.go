@@ -1,7 +1,9 @@
 package sync
 
 import (
+	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"sync"
 
@@ -152,7 +154,12 @@ func (l *loop) addSub(sub *subscribed) {
 
 func (l *loop) sendSub(s *session, sub *subscribed) {
 	sub.sent = true
-	s.out = append(s.out, ddp.Sub{ID: sub.id, Name: sub.name, Params: sub.params})
+	l.sendKept(s, ddp.Sub{ID: sub.id, Name: sub.name, Params: sub.params})
+}
+
+// subsInOrder returns the subscriptions as they were made.
+func (l *loop) subsInOrder() []*subscribed {
+	return slices.SortedFunc(maps.Values(l.subs), func(a, b *subscribed) int { return cmp.Compare(a.order, b.order) })
 }
 
 // release is one holder's Stop.
@@ -169,10 +176,20 @@ func (l *loop) unsubscribe(sub *subscribed) {
 	sub.end(ErrStopped)
 	s := l.session
 	if s == nil {
+		if sub.old && l.at.Session != "" {
+			l.stop(nil, sub.id)
+		}
 		return
 	}
-	if sub.sent {
-		s.out = append(s.out, ddp.Unsub{ID: sub.id})
+	held := slices.IndexFunc(s.held, func(h heldBack) bool {
+		m, ok := h.m.(ddp.Sub)
+		return ok && m.ID == sub.id
+	})
+	switch {
+	case held >= 0:
+		s.held = slices.Delete(s.held, held, held+1)
+	case sub.sent:
+		l.stop(s, sub.id)
 	}
 	l.settle(s) // it may have been the last to hold data up
 }
@@ -208,10 +225,14 @@ func (l *loop) dropUnclaimed() {
 // readied takes the message ready.
 func (l *loop) readied(s *session, ids []string) {
 	for _, id := range ids {
-		// Unknown: stopped meanwhile.
 		if sub := l.subs[id]; sub != nil && sub.sent {
 			s.answered(sub)
 			s.ready = append(s.ready, sub)
+			continue
+		}
+		// Stopped meanwhile, or of a process that had no time to write it down.
+		if _, ok := l.stopping[id]; !ok && s.resumed {
+			l.stop(s, id)
 		}
 	}
 	s.unblocked()
@@ -241,6 +262,11 @@ func (l *loop) ended(s *session, m ddp.Nosub) {
 	sub := l.subs[m.ID]
 	if sub != nil {
 		l.forget(sub)
+		if s.resumed && sub.sent {
+			l.stop(s, sub.id) // it may have been begun again before this arrived
+		}
+	} else {
+		l.stopped(m.ID)
 	}
 	l.settle(s)
 	if sub == nil { // the answer to unsub

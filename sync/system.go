@@ -65,6 +65,10 @@ func (l *loop) restore() error {
 			l.r.id = doc.Field(fieldID).Str()
 			continue
 		}
+		if doc.ID() == sessionID {
+			l.restorePosition(doc)
+			continue
+		}
 		if doc.ID() == loginID {
 			l.restoreIdentity(doc)
 			continue
@@ -76,6 +80,10 @@ func (l *loop) restore() error {
 		}
 	}
 	for _, doc := range snap.Each(subsCollection) {
+		if isTrue(doc.Field(fieldStopping)) {
+			l.stopping[doc.Field("_id").Str()] = struct{}{}
+			continue
+		}
 		sub := &subscribed{
 			id:        doc.Field("_id").Str(),
 			name:      doc.Field(fieldName).Str(),

@@ -76,10 +76,10 @@ func newWorld() (*world, *server.Server) {
 		return w.stalled(ctx, p, "b", all)
 	})
 	srv.Publish("never", func(ctx context.Context, p *server.Publication) error {
-		p.Unblock()
 		if err := w.stalled(ctx, p, "c", all); err != nil {
 			return err
 		}
+		p.Unblock()
 		<-ctx.Done()
 		return nil
 	})
