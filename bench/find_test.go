@@ -17,7 +17,7 @@ func BenchmarkW2(b *testing.B) {
 		b.ReportAllocs()
 		i := 0
 		for b.Loop() {
-			if _, err := c.FindOne(ids[i%len(ids)]); err != nil {
+			if _, err := c.FindID(ids[i%len(ids)]); err != nil {
 				b.Fatal(err)
 			}
 			i++

@@ -7,6 +7,7 @@ import (
 
 	"github.com/replicad/replicad/ddp/ejson"
 	"github.com/replicad/replicad/observe"
+	"github.com/replicad/replicad/query"
 	"github.com/replicad/replicad/store"
 )
 
@@ -51,13 +52,16 @@ func increment(b *testing.B, s *store.Store, n, size int, handles ...*observe.Ha
 	r := NewRand(6)
 	list := docs(n)
 	var last store.Seq
-	inc := selector(map[string]any{"$inc": map[string]any{"nested.likes": 1}})
+	inc, err := query.CompileModifier(map[string]any{"$inc": map[string]any{"nested.likes": 1}})
+	if err != nil {
+		b.Fatal(err)
+	}
 	b.ReportAllocs()
 	b.ResetTimer()
 	for done := 0; done < b.N; done += size {
 		seq, err := s.Update(func(tx *store.Tx) error {
 			for range min(size, b.N-done) {
-				if _, err := tx.Update(coll, list[r.Intn(n)].ID(), inc); err != nil {
+				if _, err := tx.UpdateID(coll, list[r.Intn(n)].ID(), inc); err != nil {
 					return err
 				}
 			}
