@@ -3,7 +3,6 @@ package sync
 import (
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/replicad/replicad/ddp"
@@ -43,8 +42,8 @@ func (l *loop) receive(s *session, messages []ddp.Message) {
 
 // data takes one data message, to the view or to the batch.
 func (l *loop) data(s *session, collection string, m ddp.Message, now time.Time) {
-	if strings.HasPrefix(collection, reserved) {
-		l.skip(fmt.Errorf("collection %q: names beginning with %q are reserved", collection, reserved))
+	if isReserved(collection) {
+		l.skip(fmt.Errorf("collection %q: the name is reserved", collection))
 		l.report()
 		return
 	}

@@ -136,6 +136,7 @@ func (r *Replica) do(ctx context.Context, fn func(*loop)) error {
 	ask := func(l *loop) {
 		defer close(ran)
 		fn(l)
+		l.tell() // so that who has asked sees what came of it
 	}
 	if r.ctx.Err() != nil {
 		return ErrClosed

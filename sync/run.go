@@ -94,10 +94,7 @@ func (l *loop) run(ctx context.Context) {
 	l.dial()
 	for {
 		l.tick(time.Now())
-		if l.dirty {
-			l.dirty = false
-			l.r.publish(l.status)
-		}
+		l.tell()
 		if at := l.next(); at.IsZero() {
 			timer.Stop()
 		} else {

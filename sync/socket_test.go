@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/replicad/replicad/ddp/client"
 	"github.com/replicad/replicad/ddp/ejson"
@@ -107,7 +108,7 @@ func TestOversized(t *testing.T) {
 // loopback WebSocket, server and client in one process.
 func BenchmarkFirstSync(b *testing.B) {
 	const n = 50_000
-	http := publishing(b, n)
+	http := publishing(b, n, 0)
 	b.ReportAllocs()
 	for b.Loop() {
 		r := synced(b, http.URL, n)
@@ -120,9 +121,14 @@ func BenchmarkFirstSync(b *testing.B) {
 
 // BenchmarkResync is a reconnect after which nothing has changed: all documents come
 // again, and none of them is a change.
-func BenchmarkResync(b *testing.B) {
+func BenchmarkResync(b *testing.B) { reconnecting(b, -1) }
+
+// BenchmarkResume is a reconnect to a server that has kept the session.
+func BenchmarkResume(b *testing.B) { reconnecting(b, time.Minute) }
+
+func reconnecting(b *testing.B, grace time.Duration) {
 	const n = 50_000
-	r := synced(b, publishing(b, n).URL, n)
+	r := synced(b, publishing(b, n, grace).URL, n)
 	defer r.Close()
 	changes := 0
 	_, stop := r.Store().Tail("docs", func(*store.Commit) { changes++ })
@@ -138,6 +144,9 @@ func BenchmarkResync(b *testing.B) {
 		}
 	}
 	b.ReportMetric(n*float64(b.N)/b.Elapsed().Seconds(), "docs/s")
+	if st := r.Status(); st.Resumed != (grace > 0) {
+		b.Errorf("status %+v", st)
+	}
 	r.Close()
 	if changes > 0 {
 		b.Errorf("%d commits", changes)
@@ -145,7 +154,7 @@ func BenchmarkResync(b *testing.B) {
 }
 
 // publishing returns a server with n documents.
-func publishing(b *testing.B, n int) *httptest.Server {
+func publishing(b *testing.B, n int, grace time.Duration) *httptest.Server {
 	docs := make([]ejson.Doc, n)
 	for i := range docs {
 		docs[i] = ejson.Make(
@@ -158,7 +167,7 @@ func publishing(b *testing.B, n int) *httptest.Server {
 			ejson.Field{Name: "n", Value: i},
 		)
 	}
-	srv := &server.Server{Logger: quietLog()}
+	srv := &server.Server{Logger: quietLog(), Grace: grace}
 	srv.Publish("all", func(ctx context.Context, p *server.Publication) error {
 		for _, doc := range docs {
 			p.Added("docs", doc)

@@ -66,8 +66,8 @@ type Status struct {
 // Status returns the status now. It does not wait.
 func (r *Replica) Status() Status { return r.fill(r.status.Load().Status) }
 
-// Statuses yields the status now and after every change of phase, number of calls,
-// or disk error; changes in quick succession are merged. It ends after Closed, or
+// Statuses yields the status now and after every change of phase, login, number of
+// calls, or disk error; changes in quick succession are merged. It ends after Closed, or
 // when ctx is done.
 func (r *Replica) Statuses(ctx context.Context) iter.Seq[Status] {
 	return func(yield func(Status) bool) {
@@ -111,6 +111,14 @@ func (r *Replica) publish(st Status) {
 	old := r.status.Swap(&statusAt{Status: st, outdated: make(chan struct{})})
 	if old != nil {
 		close(old.outdated)
+	}
+}
+
+// tell publishes the status, if it has changed.
+func (l *loop) tell() {
+	if l.dirty {
+		l.dirty = false
+		l.r.publish(l.status)
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"iter"
 	"runtime/debug"
-	"strings"
 
 	"github.com/replicad/replicad/ddp"
 	"github.com/replicad/replicad/ddp/ejson"
@@ -177,7 +176,7 @@ func (tx *Tx) find(collection string, selector any, fn func(ejson.ID) error) (*q
 
 // touch notes a document before it is written.
 func (tx *Tx) touch(collection string, id ejson.ID) error {
-	if strings.HasPrefix(collection, reserved) {
+	if isReserved(collection) {
 		return fmt.Errorf("sync: collection %q: %w", collection, store.ErrReplicated)
 	}
 	if id.IsZero() {

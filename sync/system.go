@@ -32,6 +32,12 @@ const (
 	OutboxCollection = "sync.outbox"
 )
 
+// isReserved reports whether a name is that of a collection that neither server nor stub
+// may write to.
+func isReserved(collection string) bool {
+	return strings.HasPrefix(collection, reserved) || store.Reserved(collection)
+}
+
 var (
 	replicaID   = ejson.StringID("replica")
 	fieldID     = "id"
