@@ -97,6 +97,11 @@ func (l *loop) lose(s *session, err error) {
 		return
 	}
 	l.hangUp(s)
+	if s.replay != "" || errors.As(err, new(*client.TooBigError)) {
+		// What ended the connection may be among what the server keeps, and would end
+		// the next one: it is asked for a new session instead.
+		l.forgetPosition(false)
+	}
 	if time.Since(l.connectedAt) >= l.opts.steady() {
 		l.tries = 0
 	}

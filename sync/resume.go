@@ -3,6 +3,8 @@ package sync
 import (
 	"fmt"
 
+	"github.com/google/uuid"
+
 	"github.com/replicad/replicad/ddp"
 	"github.com/replicad/replicad/ddp/client"
 	"github.com/replicad/replicad/ddp/ejson"
@@ -102,23 +104,40 @@ func (l *loop) forgetPosition(stopping bool) {
 	}
 }
 
+// replayPrefix begins the ids of the questions for the end of what was kept.
+const replayPrefix = "replay-"
+
 // resume goes on with a session that the server has kept. What was on its way to it
 // may be lost, so everything unanswered is sent again; a server knows what it has.
+//
+// What the server has kept comes now, and shows as it comes. It does not say where that
+// ends; but it answers in order, so the end of a subscription that it does not know
+// comes behind.
 func (l *loop) resume(s *session) {
 	s.begun = true
 	l.resync = true
-	l.goLive()
+	l.enter(Catching, nil)
 	l.resendCalls(s)
 	for id := range l.stopping {
 		s.out = append(s.out, ddp.Unsub{ID: id})
 	}
 	for _, sub := range l.subsInOrder() {
 		l.sendSub(s, sub)
+	}
+	s.replay = replayPrefix + uuid.NewString()
+	s.out = append(s.out, ddp.Unsub{ID: s.replay})
+	l.settle(s)
+}
+
+// replayed is when all that the server had kept is in the store.
+func (l *loop) replayed(s *session) {
+	s.replay = ""
+	for _, sub := range l.subsInOrder() {
 		if sub.whole {
 			l.vouch(s, sub.markReady)
 		}
 	}
-	l.settle(s)
+	l.goLive()
 }
 
 // heldBack is a message that goes out when a commit is on disk.

@@ -68,7 +68,7 @@ func TestResume(t *testing.T) {
 			p.answer(mx, `,"result":1`)
 			sc.came(x, 1.0, nil)
 			sc.lose(p)
-			p = sc.quoted("s1", 9).takenUp("s1")
+			p = sc.quoted("s1", 10).takenUp("s1") // the answer that ends the replay counts
 			p.same(sc.sub, p.wantSub("s"))
 			p.quiet()
 			sc.seen()
@@ -171,7 +171,7 @@ func TestResume(t *testing.T) {
 			p.send(`{"msg":"removed","collection":"items","id":"a"}`, fmt.Sprintf(`{"msg":"nosub","id":%q}`, sc.sub["id"]))
 			sc.has("items")
 			sc.lose(p)
-			p = sc.quoted("s1", 7).takenUp("s1")
+			p = sc.quoted("s1", 8).takenUp("s1")
 			p.quiet()
 		}},
 		{"what a process that was killed had asked for is ended", func(t *testing.T, sc *scene, path string) {
@@ -254,7 +254,7 @@ func TestResume(t *testing.T) {
 			synctest.Wait()
 			sc.r.Close()
 			sc.open(kept(path))
-			p = sc.quoted("s1", 5).takenUp("s1")
+			p = sc.quoted("s1", 6).takenUp("s1")
 			p.same(m, p.wantMethod("set"))
 			p.wantSub("s")
 			p.answer(m, "")
@@ -306,7 +306,7 @@ func TestResume(t *testing.T) {
 				t.Fatal(err)
 			}
 			sc.r.Reconnect()
-			p = sc.quoted("s2", 5).takenUp("s2")
+			p = sc.quoted("s2", 6).takenUp("s2")
 			p.wantMethod("logout") // the session is still hers
 		}},
 		{"data that are held up do not count", func(t *testing.T, sc *scene, path string) {

@@ -270,6 +270,11 @@ func (p *peer) pump() {
 		if err != nil {
 			return
 		}
+		if id, ok := strings.CutPrefix(string(b), `{"msg":"unsub","id":"`+replayPrefix); ok {
+			// The end of what was kept, which here is nothing.
+			p.send(`{"msg":"nosub","id":"` + replayPrefix + strings.TrimSuffix(id, `}`) + `}`)
+			continue
+		}
 		p.frames <- string(b)
 	}
 }

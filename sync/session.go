@@ -45,7 +45,10 @@ type session struct {
 	// resumed says that the server had kept the session. received is how many of its
 	// messages have come, connected included. held are messages that the file must know
 	// of first. final says that nobody will come back for the session.
+	// replay is the id of the unsub whose answer comes behind all that the server had
+	// kept; "": it has come.
 	resumed  bool
+	replay   string
 	received int
 	held     []heldBack
 	final    bool

@@ -270,8 +270,12 @@ func (l *loop) ended(s *session, m ddp.Nosub) {
 	}
 	l.settle(s)
 	if sub == nil { // the answer to unsub
-		if s.probe != "" && s.probe == m.ID && l.session == s {
+		switch {
+		case l.session != s:
+		case s.probe != "" && s.probe == m.ID:
 			l.alive(s)
+		case s.replay != "" && s.replay == m.ID:
+			l.replayed(s)
 		}
 		return
 	}
