@@ -7,12 +7,24 @@ import (
 	"github.com/replicad/replicad/ddp/ejson"
 )
 
-// callOf returns the call that the server knows by an id, or nil; and the id that the
-// call has for good, also where it has ended.
-func (l *loop) callOf(wire string) (c *call, id string) {
+// callOf returns the call that the server knows by an id and that it may answer on
+// this session, or nil; and the id that the call has for good, also where it has ended.
+func (l *loop) callOf(s *session, wire string) (c *call, id string) {
 	id, _, _ = strings.Cut(wire, again)
-	if c = l.calls[id]; c != nil && c.wire != wire {
-		c = nil // of an earlier try
+	if c = l.calls[id]; c == nil {
+		c = l.parked[id]
+	}
+	if c == nil || c.wire != wire || !c.sent && !s.resumed {
+		return nil, id // unknown, or of an earlier try
+	}
+	if !c.sent {
+		// It was sent by a connection or process before, on this session, and what comes
+		// now is the answer that the server has kept. It will give no other.
+		c.sent = true
+		l.flying++
+		if c.block != nil {
+			c.block.unready(c)
+		}
 	}
 	return c, id
 }
@@ -30,8 +42,8 @@ func (l *loop) answer(s *session, wire string, m ddp.Result, fault error) {
 		l.loginAnswered(s, &m)
 		return
 	}
-	c, _ := l.callOf(wire)
-	if c == nil || !c.sent || c.result != nil {
+	c, _ := l.callOf(s, wire)
+	if c == nil || c.result != nil {
 		l.log.Debug("sync: result that nobody waits for", "id", wire)
 		return
 	}
@@ -54,11 +66,11 @@ func (l *loop) updated(s *session, wires []string) {
 			}
 			continue
 		}
-		c, id := l.callOf(wire)
+		c, id := l.callOf(s, wire)
 		if l.wrote[id] != nil {
 			s.release = append(s.release, id)
 		}
-		if c == nil || !c.sent {
+		if c == nil {
 			continue
 		}
 		delete(s.calls, id)
@@ -86,7 +98,7 @@ func (l *loop) updated(s *session, wires []string) {
 // visible notes that the writes of a call are in the store.
 func (l *loop) visible(c *call) {
 	c.visible = true
-	if c.result != nil && l.calls[c.id] == c {
+	if c.result != nil && (l.calls[c.id] == c || l.parked[c.id] == c) {
 		l.complete(c)
 	}
 }
@@ -98,6 +110,11 @@ func (l *loop) complete(c *call) {
 		l.end(c, ejson.Value{}, c.fault)
 	case c.result.Err == nil:
 		l.end(c, c.result.Value, nil)
+	case c.kept != nil && c.result.Err.Code == "already-called":
+		// Servers of this module say so of a call that they have made, and whose result
+		// they have forgotten.
+		l.log.Info("sync: call was made; its result is lost", "id", c.id, "method", c.method.Name)
+		l.end(c, ejson.Value{}, nil)
 	case c.kept == nil || !l.tryAgain(c, c.result.Err):
 		l.end(c, ejson.Value{}, c.result.Err)
 	}

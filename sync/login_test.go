@@ -162,8 +162,9 @@ func TestLogin(t *testing.T) {
 		{"an expired token parks everything, and nothing blanks", func(t *testing.T, sc *scene, path string) {
 			sc.loggedIn(path, "a", "b")
 			sc.stubs()
-			sc.p.end.Cut()
 			sc.refuse = errors.New("away")
+			sc.lose(sc.p)
+			synctest.Wait()
 			call := sc.must(setCall("a", map[string]any{"n": 2}))
 			plain := sc.call(Method{Name: "plain"})
 			sc.outbox("set queued")

@@ -188,6 +188,7 @@ func (l *loop) giveUp(c *call, err error) {
 
 // retire ends a call of the outbox.
 func (l *loop) retire(c *call, value ejson.Value, err error) {
+	delete(l.parked, c.id)
 	l.retired = append(l.retired, retired{c: c, value: value, err: err})
 }
 

@@ -2,6 +2,7 @@ package sync
 
 import (
 	"cmp"
+	"iter"
 	"maps"
 	"slices"
 
@@ -15,7 +16,7 @@ import (
 func (l *loop) align() {
 	var changed []*call
 	var dead []string
-	for _, c := range l.inOrder() {
+	for _, c := range l.queued() {
 		switch may := c.user == l.me.user && !l.me.needs; {
 		case may && c.kept != nil && c.kept.state == Parked:
 			c.kept.state = Queued
@@ -46,7 +47,7 @@ func (l *loop) align() {
 	}
 	if freed > 0 {
 		l.blocks = nil
-		for _, c := range l.inOrder() {
+		for _, c := range l.queued() {
 			l.append(c)
 		}
 	}
@@ -60,7 +61,25 @@ func (l *loop) align() {
 	l.countCalls()
 }
 
-// inOrder returns the calls of the queue as they were made.
-func (l *loop) inOrder() []*call {
-	return slices.SortedFunc(maps.Values(l.calls), func(a, b *call) int { return cmp.Compare(a.order, b.order) })
+// queued returns the calls of the queue as they were made.
+func (l *loop) queued() []*call { return inOrder(maps.Values(l.calls)) }
+
+// unended returns the calls of the queue, and those that are parked, as they were made.
+func (l *loop) unended() []*call {
+	return inOrder(func(yield func(*call) bool) {
+		for _, c := range l.calls {
+			if !yield(c) {
+				return
+			}
+		}
+		for _, c := range l.parked {
+			if !yield(c) {
+				return
+			}
+		}
+	})
+}
+
+func inOrder(calls iter.Seq[*call]) []*call {
+	return slices.SortedFunc(calls, func(a, b *call) int { return cmp.Compare(a.order, b.order) })
 }

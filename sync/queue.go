@@ -1,7 +1,6 @@
 package sync
 
 import (
-	"cmp"
 	"maps"
 	"slices"
 	"strconv"
@@ -186,13 +185,9 @@ func (b *block) line(c *call) {
 // sent are not any more.
 func (b *block) realign() {
 	b.ready, b.lanes = nil, nil
-	for _, c := range b.inOrder() {
+	for _, c := range inOrder(maps.Values(b.calls)) {
 		b.line(c)
 	}
-}
-
-func (b *block) inOrder() []*call {
-	return slices.SortedFunc(maps.Values(b.calls), func(a, b *call) int { return cmp.Compare(a.order, b.order) })
 }
 
 // remove takes a call out, and lets the next of its lane go.
@@ -200,7 +195,7 @@ func (b *block) remove(c *call) {
 	delete(b.calls, c.id)
 	c.block = nil
 	if !c.sent && c.result == nil {
-		b.ready = slices.DeleteFunc(b.ready, func(r *call) bool { return r == c })
+		b.unready(c)
 	}
 	e := c.method.Entity
 	if e == "" {
@@ -214,9 +209,14 @@ func (b *block) remove(c *call) {
 		return
 	}
 	b.lanes[e] = lane
-	if next := lane[0]; first && !next.waits() {
+	if next := lane[0]; first && !next.sent && next.result == nil && !next.waits() {
 		b.ready = append(b.ready, next)
 	}
+}
+
+// unready is for a call that is not to be sent after all.
+func (b *block) unready(c *call) {
+	b.ready = slices.DeleteFunc(b.ready, func(r *call) bool { return r == c })
 }
 
 // dequeue takes a call out of the queue for good.
@@ -282,10 +282,7 @@ func (l *loop) sendCall(s *session, c *call) {
 func (l *loop) resendCalls(s *session) {
 	s.release = append(s.release, l.leaving...)
 	l.leaving = nil
-	if len(l.blocks) == 0 {
-		return
-	}
-	for _, c := range l.blocks[0].inOrder() {
+	for _, c := range l.unended() {
 		if s.resumed {
 			if c.updatedOn == s.conn.Session() {
 				l.vouch(s, func() { l.visible(c) })
@@ -307,11 +304,7 @@ func (l *loop) resendCalls(s *session) {
 
 // loseCalls is for the end of a session.
 func (l *loop) loseCalls() {
-	if len(l.blocks) == 0 {
-		return
-	}
-	b := l.blocks[0]
-	for _, c := range b.inOrder() {
+	for _, c := range l.unended() {
 		if !c.sent || c.result != nil {
 			continue
 		}
@@ -324,7 +317,9 @@ func (l *loop) loseCalls() {
 			l.end(c, ejson.Value{}, ErrUnknownOutcome)
 		}
 	}
-	b.realign()
+	for _, b := range l.blocks {
+		b.realign()
+	}
 }
 
 // countCalls follows the number of calls in the status.

@@ -262,6 +262,40 @@ func TestResume(t *testing.T) {
 			sc.outbox()
 			sc.shadows(0)
 		}},
+		{"an answer that is kept is not given again: it counts before the call was sent again", func(t *testing.T, sc *scene, path string) {
+			sc.liveKept(path, "a")
+			sc.open(kept(path))
+			p := sc.quoted("s1", 3).takenUp("s1")
+			p.wantSub("s")
+			sc.subscribe("s", "x")
+			sc.must(Method{Name: "one", Entity: "e"})
+			sc.must(Method{Name: "two", Entity: "e"})
+			m1 := p.wantMethod("one")
+			time.Sleep(time.Second)
+			synctest.Wait()
+			image, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p.answer(m1, "")
+			m2 := p.wantMethod("two")
+			sc.r.Close()
+			if err := os.WriteFile(path, image, 0o600); err != nil { // killed meanwhile
+				t.Fatal(err)
+			}
+			sc.open(kept(path))
+			p = <-sc.conns
+			p.want(`{"msg":"connect"}`)
+			p.takenUp("s1").answer(m2, "")
+			p.same(m1, p.wantMethod("one"))
+			p.wantSub("s")
+			p.answer(m1, "")
+			sc.outbox()
+			p.quiet()
+			three := sc.must(Method{Name: "three", Entity: "e"})
+			p.answer(p.wantMethod("three"), `,"error":{"error":"already-called"}`)
+			sc.ended(three, nil, nil)
+		}},
 		{"a NoRetry call that the server never saw", func(t *testing.T, sc *scene, path string) {
 			sc.live("a")
 			sc.stubs()
