@@ -50,7 +50,9 @@ func (l *loop) answer(s *session, wire string, m ddp.Result, fault error) {
 	c.result, c.fault = &m, fault
 	l.flying--
 	l.settle(s)
-	if c.visible && l.session == s {
+	// On a session that was taken up from the process before, that one may have heard
+	// the updated. If not, it will yet come, and take back what was foretold.
+	if (c.visible || c.restored && s.resumed) && l.session == s {
 		l.complete(c)
 	}
 }

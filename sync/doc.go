@@ -46,7 +46,9 @@
 // Catching, or while some are Stale), nor while a login is on its way. What would let the
 // server know more of a session than the file does, a new subscription or a login, is
 // sent when the file knows it, some milliseconds later; not on a session of which the file
-// knows nothing yet. A replica without a file ends its session at Close. The session's id
+// knows nothing yet. So no crash leaves a file that knows less than it must; an older
+// copy of the file should not be put back while the server still keeps the session. A
+// replica without a file ends its session at Close. The session's id
 // and the login's token are secrets, and in sync.meta: keep it from strangers, as the file.
 //
 // # What a new session does to the documents

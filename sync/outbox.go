@@ -265,6 +265,7 @@ func (l *loop) restoreOutbox(snap *store.Snapshot) error {
 			l.entries[c.id] = c
 			l.retire(c, ejson.Value{}, ErrUnknownOutcome)
 		default:
+			c.restored = true
 			l.enqueue(c)
 			l.expireAt = earliest(l.expireAt, c.kept.expires)
 			if c.waits() {

@@ -23,6 +23,8 @@ type call struct {
 	seed   string   // randomSeed; "" where no stub drew from it
 	kept   *durable // its part in the outbox; nil: the call lives with the process
 
+	restored bool // from the file: another process may have sent it
+
 	block   *block      // nil: it is not in the queue
 	sent    bool        // on this session
 	result  *ddp.Result // nil: not yet

@@ -296,6 +296,27 @@ func TestResume(t *testing.T) {
 			p.answer(p.wantMethod("three"), `,"error":{"error":"already-called"}`)
 			sc.ended(three, nil, nil)
 		}},
+		{"an updated that the process before has heard", func(t *testing.T, sc *scene, path string) {
+			sc.liveKept(path, "a")
+			sc.open(kept(path))
+			sc.stubs()
+			p := sc.quoted("s1", 3).takenUp("s1")
+			p.wantSub("s")
+			sc.subscribe("s", "x")
+			sc.must(setCall("a", map[string]any{"n": 2}))
+			m := p.wantMethod("set")
+			p.updated(m)
+			sc.shadows(0)
+			sc.r.Close()
+			sc.open(kept(path))
+			p = <-sc.conns
+			p.want(`{"msg":"connect"}`)
+			p.takenUp("s1")
+			p.same(m, p.wantMethod("set"))
+			p.wantSub("s")
+			p.result(m, "")
+			sc.outbox()
+		}},
 		{"a NoRetry call that the server never saw", func(t *testing.T, sc *scene, path string) {
 			sc.live("a")
 			sc.stubs()

@@ -355,6 +355,11 @@ func (s *simulation) toggle(name string) {
 	}
 	s.say("subscribe %s", name)
 	s.subs[name] = s.subscribe(name)
+	if name == "never" {
+		// The file knew it before the server did, so no crash leaves this image: only
+		// somebody who puts an old copy back, and then nothing tells of it.
+		s.image = nil
+	}
 }
 
 // whole reports whether a subscription is ready.
