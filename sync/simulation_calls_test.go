@@ -13,6 +13,7 @@ import (
 // login logs in or out, or has the server forget a token.
 func (s *simulation) login() {
 	r := s.r
+	s.image = nil // as for never: the file knows of a login before the server does
 	switch s.rng.IntN(4) {
 	case 0:
 		s.world.mu.Lock()

@@ -206,7 +206,7 @@ func (s *simulation) step() {
 	case n < 97:
 		s.restart(true)
 	default:
-		if s.path != "" {
+		if s.path != "" && s.asks.Load() == 0 {
 			synctest.Wait() // the writer is at rest, so the file is whole
 			s.image, _ = os.ReadFile(s.path)
 			s.imaged = slices.Clone(s.promised)
