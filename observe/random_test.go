@@ -386,10 +386,7 @@ func TestPushedIsFetched(t *testing.T) {
 		done += changes
 		refills += n
 	}
-	if refills == 0 && wanted >= usualChanges {
-		t.Error("no window was read again from an index")
-	}
-	t.Logf("windows were read again %d times", refills)
+	t.Logf("windows were read again %d times", refills) // that they are is TestReserve's to prove
 }
 
 func pushedIsFetched(t *testing.T, seed uint64, wanted int) (changes int, refills uint64) {
