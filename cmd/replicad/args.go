@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"net"
 	"strings"
 
@@ -85,6 +86,9 @@ func parseIndex(arg string) (indexSpec, error) {
 	if !ok || coll == "" || keys == "" {
 		return indexSpec{}, usagef("--index %q: wants COLL:KEY[,KEY…], such as tasks:room,-at", arg)
 	}
+	if err := checkCollection(coll); err != nil {
+		return indexSpec{}, usageError{fmt.Errorf("--index %q: %w", arg, err)}
+	}
 	return indexSpec{collection: coll, keys: splitList(keys)}, nil
 }
 
@@ -96,6 +100,9 @@ func parseLoad(arg string) (loadSpec, error) {
 	coll, file, ok := strings.Cut(arg, "=")
 	if !ok || coll == "" || file == "" {
 		return loadSpec{}, usagef("--load %q: wants COLL=FILE.jsonl", arg)
+	}
+	if err := checkCollection(coll); err != nil {
+		return loadSpec{}, usageError{fmt.Errorf("--load %q: %w", arg, err)}
 	}
 	return loadSpec{collection: coll, file: file}, nil
 }

@@ -40,6 +40,9 @@ func (f *queryFlags) request(args []string) (request, error) {
 		return request{}, usagef("wants COLL and perhaps a SELECTOR, got %d arguments", len(args))
 	}
 	r := request{collection: args[0], sort: f.sort, fields: f.fields, skip: f.skip, limit: f.limit, hint: f.hint}
+	if err := checkCollection(r.collection); err != nil {
+		return r, err
+	}
 	if f.skip < 0 || f.limit < 0 {
 		return r, usagef("--skip and --limit want a number from 0, got %d and %d", f.skip, f.limit)
 	}

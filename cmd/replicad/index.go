@@ -38,6 +38,9 @@ it is made to be looked at.`,
 		Args: argsBetween(1, 2, "COLL and perhaps keys"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			r := indexRequest{collection: args[0]}
+			if err := checkCollection(r.collection); err != nil {
+				return err
+			}
 			if len(args) > 1 && drop {
 				r.drop = splitList(args[1])
 			} else if len(args) > 1 {
@@ -82,6 +85,9 @@ it is made to be looked at.`,
 
 // index adds, drops and lists.
 func (s *storeSource) index(ctx context.Context, r indexRequest) (ejson.Array, error) {
+	if err := checkCollection(r.collection); err != nil {
+		return ejson.Array{}, err
+	}
 	c := s.store.Collection(r.collection)
 	var err error
 	switch {
@@ -155,6 +161,9 @@ func indexRequestOf(d ejson.Doc) (r indexRequest, err error) {
 	}
 	if r.collection, err = stringOf(d, "collection"); err == nil && r.collection == "" {
 		err = usagef("collection: wants a name, got none")
+	}
+	if err == nil {
+		err = checkCollection(r.collection)
 	}
 	if err != nil {
 		return r, err

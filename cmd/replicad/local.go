@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 
 	"github.com/replicad/replicad/ddp/ejson"
 	"github.com/replicad/replicad/observe"
@@ -70,6 +69,9 @@ func openLines(ctx context.Context, file, collection string, stdin io.Reader) (*
 }
 
 func (s *storeSource) find(ctx context.Context, r request, yield func(ejson.Doc) error) error {
+	if err := checkCollection(r.collection); err != nil {
+		return err
+	}
 	n := 0
 	for d, err := range r.query(s.store).Each() {
 		if err != nil {
@@ -86,10 +88,16 @@ func (s *storeSource) find(ctx context.Context, r request, yield func(ejson.Doc)
 }
 
 func (s *storeSource) count(_ context.Context, r request) (int, error) {
+	if err := checkCollection(r.collection); err != nil {
+		return 0, err
+	}
 	return r.query(s.store).Count()
 }
 
 func (s *storeSource) distinct(_ context.Context, r request, path string) (ejson.Array, error) {
+	if err := checkCollection(r.collection); err != nil {
+		return ejson.Array{}, err
+	}
 	values, err := r.query(s.store).Distinct(path)
 	return ejson.ArrayOf(values...), err
 }
@@ -115,6 +123,9 @@ func (s *storeSource) observers(_ context.Context, yield func(ejson.Doc) error) 
 }
 
 func (s *storeSource) explain(_ context.Context, r request) (ejson.Doc, error) {
+	if err := checkCollection(r.collection); err != nil {
+		return ejson.Doc{}, err
+	}
 	how, err := r.query(s.store).ExplainRun()
 	if err != nil {
 		return ejson.Doc{}, err
@@ -148,6 +159,9 @@ func (s *storeSource) call(ctx context.Context, method string, params ejson.Arra
 	if s.callServer == nil {
 		return ejson.Value{}, errNoServer
 	}
+	if err := checkMethod(method); err != nil {
+		return ejson.Value{}, err
+	}
 	return s.callServer(ctx, method, params)
 }
 
@@ -157,9 +171,4 @@ func (s *storeSource) close() error {
 		errs = append(errs, c.Close())
 	}
 	return errors.Join(errs...)
-}
-
-// isSystem reports whether a collection is the replica's own bookkeeping.
-func isSystem(collection string) bool {
-	return strings.HasPrefix(collection, "sync.") || strings.HasPrefix(collection, "system.")
 }

@@ -74,6 +74,9 @@ func requestOf(d ejson.Doc) (request, error) {
 	if r.collection == "" {
 		return r, usagef("collection: wants a name, got none")
 	}
+	if err := checkCollection(r.collection); err != nil {
+		return r, err
+	}
 	switch sel := d.Field("selector"); sel.Kind() {
 	case ejson.Missing, ejson.Null:
 	case ejson.Object:

@@ -74,6 +74,9 @@ func runServe(ctx context.Context, stdin io.Reader, stderr io.Writer, flags serv
 	if err != nil {
 		return err
 	}
+	if err := checkCollections("--collection", flags.collections); err != nil {
+		return err
+	}
 	listener, err := net.Listen("tcp", flags.listen)
 	if err != nil {
 		return fmt.Errorf("--listen: %w", err)

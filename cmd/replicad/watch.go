@@ -55,6 +55,9 @@ seen replaces that document.`,
 }
 
 func (s *storeSource) watch(ctx context.Context, r request, yield func(ejson.Doc) error) error {
+	if err := checkCollection(r.collection); err != nil {
+		return err
+	}
 	for batch, err := range observe.Batches(ctx, r.query(s.store)) {
 		if err != nil {
 			return err
