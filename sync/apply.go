@@ -100,6 +100,9 @@ func (l *loop) vouched(s *session) {
 func (l *loop) flush(s *session) bool {
 	batch := s.batch
 	s.batch = nil
+	if len(batch) > 0 {
+		s.flushed = time.Now()
+	}
 	sweep := s.stale.n > 0 && !s.confirmable()
 	release := s.release
 	if len(batch) == 0 && !sweep && len(release) == 0 && !l.newlyWhole(s.ready) {

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/replicad/replicad/ddp"
 	"github.com/replicad/replicad/ddp/ejson"
 	"github.com/replicad/replicad/store"
 )
@@ -21,6 +22,8 @@ func TestData(t *testing.T) {
 	}{
 		{"70: together if within 5ms", func(t *testing.T, sc *scene) {
 			sc.live()
+			sc.p.added("first", 1)
+			sc.told()
 			sc.p.added("a", 1)
 			time.Sleep(4 * time.Millisecond)
 			sc.seen()
@@ -34,8 +37,42 @@ func TestData(t *testing.T) {
 			time.Sleep(time.Second)
 			sc.seen()
 		}},
+		{"but at once where it comes alone, after a rest", func(t *testing.T, sc *scene) {
+			sc.live()
+			time.Sleep(flushIdle)
+			sc.p.added("a", 1)
+			sc.seen("+a") // and no time has passed
+			sc.p.added("b", 1)
+			sc.p.added("c", 1)
+			sc.seen()
+			time.Sleep(flushIdle)
+			sc.seen("+b +c")
+			sc.p.added("d", 1)
+			sc.seen() // there was no rest
+			time.Sleep(2 * flushIdle)
+			sc.seen("+d")
+			sc.p.send(`{"msg":"changed","collection":"items","id":"d","fields":{"n":2}}`)
+			sc.seen("~d")
+		}},
+		{"a burst is no single change", func(t *testing.T, sc *scene) {
+			sc.live()
+			synctest.Wait()
+			time.Sleep(flushIdle)
+			var s session
+			for range leadingSize {
+				s.batch, s.first, s.begun = append(s.batch, ddp.Removed{}), time.Now(), true
+				if !s.leads() {
+					t.Fatalf("%d wait", len(s.batch))
+				}
+			}
+			if s.batch = append(s.batch, ddp.Removed{}); s.leads() {
+				t.Errorf("%d do not", len(s.batch))
+			}
+		}},
 		{"70 71: after 500ms in any case", func(t *testing.T, sc *scene) {
 			sc.live()
+			sc.p.added("first", 1)
+			sc.told()
 			for i := range 200 {
 				sc.p.added(fmt.Sprint("d", i), 1)
 				time.Sleep(4 * time.Millisecond)
@@ -43,7 +80,7 @@ func TestData(t *testing.T) {
 			if n := len(sc.told()); n != 1 {
 				t.Errorf("%d commits in 800ms", n)
 			}
-			if n := sc.r.Store().Snapshot().Len("items"); n != 125 {
+			if n := sc.r.Store().Snapshot().Len("items"); n != 126 {
 				t.Errorf("%d documents in the first", n)
 			}
 		}},

@@ -82,7 +82,8 @@
 // # What arrives
 //
 // Data messages that follow each other within 5 ms are one transaction, 500 ms or
-// 4,096 messages at most; any other message ends it. So when a [Subscription] is
+// 4,096 messages at most; any other message ends it. Only what comes after a rest of
+// 5 ms, alone or with the few that came with it, is shown at once. So when a [Subscription] is
 // ready, or a call returns, the documents that this vouches for are in the store, and
 // observers have been told of the commit. Messages are taken as leniently as Meteor
 // takes them: added for a present document changes it, changed for an absent one adds

@@ -95,6 +95,9 @@ const (
 	flushIdle = 5 * time.Millisecond
 	flushAge  = 500 * time.Millisecond
 	flushSize = 4096
+	// After a rest of flushIdle the first few are shown at once, so that a live result
+	// is not 5ms late for nothing. More than leadingSize is a burst, and gathers.
+	leadingSize = 64
 
 	// holdSize bounds what is kept in memory while a Wait call is outstanding.
 	holdSize = 1 << 16

@@ -3,10 +3,35 @@ package sync
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"time"
 
 	"github.com/replicad/replicad/ddp"
 )
+
+// arrived takes what there is to take of a session. A change that comes alone, after a
+// rest, is put into the store at once; what follows it gathers.
+func (l *loop) arrived(s *session) {
+	l.receive(s, s.conn.Take())
+	for l.session == s && s.leads() {
+		// What was sent together often comes together, and is on its way from the
+		// reader: let it catch up.
+		runtime.Gosched()
+		more := s.conn.Take()
+		if len(more) == 0 {
+			l.settle(s)
+			return
+		}
+		l.receive(s, more)
+	}
+}
+
+// leads reports whether the batch began after a rest, and so may be put into the store
+// without waiting for more.
+func (s *session) leads() bool {
+	n := len(s.batch)
+	return n > 0 && n <= leadingSize && s.first.Sub(s.flushed) >= flushIdle && s.replay == "" && !s.blocked()
+}
 
 // receive takes what arrived on a session, in order.
 func (l *loop) receive(s *session, messages []ddp.Message) {

@@ -126,7 +126,7 @@ func (l *loop) run(ctx context.Context) {
 		case d := <-dialed:
 			l.dialed(d)
 		case <-arrived:
-			l.receive(s, s.conn.Take())
+			l.arrived(s)
 		case <-ended:
 			l.receive(s, s.conn.Take())
 			l.lose(s, s.conn.Err())

@@ -18,9 +18,10 @@ type session struct {
 	out      []ddp.Message      // not yet handed to the sender
 
 	// Data messages not yet in the store, in order; when the first and the last of
-	// them came. Only used where view is nil.
+	// them came. Only used where view is nil. flushed is when some last went there.
 	batch       []ddp.Message
 	first, last time.Time
+	flushed     time.Time
 	// To be released when the data before them are in the store.
 	ready   []*subscribed
 	updated []*call
