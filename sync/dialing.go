@@ -15,6 +15,11 @@ func (o Options) backoff(n int, u float64) time.Duration {
 	if n < quickRetries {
 		return min(quickWait, o.MinBackoff)
 	}
+	return o.slowBackoff(n, u)
+}
+
+// slowBackoff is backoff without the quick retries.
+func (o Options) slowBackoff(n int, u float64) time.Duration {
 	wait := min(float64(o.MaxBackoff), float64(o.MinBackoff)*math.Pow(backoffBase, float64(n)))
 	return time.Duration(wait * (0.75 + u/2))
 }

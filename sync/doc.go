@@ -121,14 +121,19 @@
 // methods run side by side at the server, those of a user that have an Entity in
 // common go one after another. A call that the server refuses is kept as Failed, with the error, and
 // those behind it go on; Pending.Retry sends it once more and Pending.Dismiss forgets it.
-// What was refused for now (Options.Retry) is tried again later, and only its own
-// entity waits for it.
+// What was refused for now is tried again later, as often and after such errors as
+// Options.Retries say for the method, and only its own entity waits for it.
 //
 // [Replica.Insert], [Replica.Update] and [Replica.Remove] are Do of the methods that every
 // collection of a Meteor server has, with stubs that are built in.
 //
 // An outbox that is full refuses more (ErrOutboxFull); a call that was not sent within its
-// TTL fails (ErrExpired); one that was not sent can be cancelled.
+// TTL fails (ErrExpired); one that was not sent can be cancelled; and of those with the
+// same Squash, which say the same thing anew, only the last is sent (ErrSuperseded).
+//
+// An outbox is looked at by reading OutboxCollection, and mended by Pending.Retry and
+// Pending.Drop; [Replica.Export] and [Replica.Import] take calls to another one. All of
+// that works without the network, on a file that is opened with Options.Offline.
 //
 // # Login
 //

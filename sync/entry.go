@@ -28,6 +28,7 @@ type Entry struct {
 	Seed     string      `bson:"seed"` // its randomSeed
 	User     string      `bson:"user"` // who made it; "" for nobody
 	Entity   string      `bson:"entity"`
+	Squash   string      `bson:"squash"`
 	Wait     bool        `bson:"wait"`
 	NoRetry  bool        `bson:"noRetry"`
 	At       time.Time   `bson:"at"`      // when it was made
@@ -52,6 +53,7 @@ const (
 	fieldSeed     = "seed"
 	fieldUser     = "user"
 	fieldEntity   = "entity"
+	fieldSquash   = "squash"
 	fieldWait     = "wait"
 	fieldNoRetry  = "noRetry"
 	fieldAt       = "at"
@@ -78,6 +80,9 @@ func (c *call) record() ejson.Doc {
 	b.Add(fieldUser, ejson.StringValue(c.user))
 	if c.method.Entity != "" {
 		b.Add(fieldEntity, ejson.StringValue(c.method.Entity))
+	}
+	if c.method.Squash != "" {
+		b.Add(fieldSquash, ejson.StringValue(c.method.Squash))
 	}
 	if c.method.Wait {
 		b.Add(fieldWait, ejson.BoolValue(true))
@@ -127,7 +132,7 @@ func callFrom(doc ejson.Doc) (*call, error) {
 		return v.Time()
 	}
 	c := newCall(Method{
-		Name: text(fieldMethod), Entity: text(fieldEntity),
+		Name: text(fieldMethod), Entity: text(fieldEntity), Squash: text(fieldSquash),
 		Wait: isTrue(doc.Field(fieldWait)), NoRetry: isTrue(doc.Field(fieldNoRetry)),
 	}, listOf(doc.Field(fieldParams)))
 	c.id, c.seed, c.user = text("_id"), text(fieldSeed), text(fieldUser)

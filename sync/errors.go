@@ -20,6 +20,12 @@ var (
 	ErrCancelled = errors.New("sync: call cancelled")
 	// ErrSent is returned by Cancel for a call that was sent, or has ended.
 	ErrSent = errors.New("sync: the call was sent already")
+	// ErrSuperseded is the result of a call that was not sent, since a later one with the
+	// same Method.Squash took its place.
+	ErrSuperseded = errors.New("sync: superseded by a later call with the same key")
+	// ErrDropped is the result of a call that Pending.Drop took out of the outbox after it
+	// was sent: the server may have run it, or may yet.
+	ErrDropped = errors.New("sync: dropped from the outbox; the server may have run it")
 	// ErrNoCall is returned where the outbox has no such call, or not in that state.
 	ErrNoCall = errors.New("sync: no such call in the outbox")
 	// ErrNeedsLogin is the result of a Call that was made by a user who is not logged in

@@ -212,7 +212,14 @@ func (l *loop) loggedIn(s *session, a *loginAsk, said ejson.Doc) (string, error)
 		// What nobody did while the login was on its way was done by the user.
 		for _, c := range l.entries {
 			if c.user == "" && c.order > a.from {
+				latest := l.latest[c.squashKey()] == c
+				if latest {
+					delete(l.latest, c.squashKey())
+				}
 				c.user = next.user
+				if latest {
+					l.follow(c)
+				}
 				l.recordCalls(c)
 			}
 		}

@@ -22,6 +22,11 @@ type Method struct {
 	// TTL is how long Do may keep the call before it is sent; 0 means for ever. A
 	// call that was sent once is not given up.
 	TTL time.Duration
+	// Squash, if not "", is what the call sets as a whole: a later call of the same user
+	// with the same Squash takes its place in the outbox, as long as it was not sent. The
+	// earlier one then ends with ErrSuperseded, and what its stub foretold goes in the
+	// commit that brings what the later one's foretells. Only for Do.
+	Squash string
 }
 
 // Call calls a method and waits for its result and for its writes to be in the

@@ -34,11 +34,17 @@ type Options struct {
 	// MaxFailed is how many calls of the outbox that ended with an error are kept; the
 	// oldest go first. 0 means 1,000.
 	MaxFailed int
-	// Retry says whether a call made by Do that the server refused is tried again, and
-	// after how long; refusals is how often it was refused before. nil tries again
-	// what was refused with the code too-many-requests, after the time that the error
-	// names or else as long as before dialing again. It must not wait.
+	// Retries say, by method, what is done with a call made by Do that the server
+	// refused; that of "" is for the methods that have none. Without any, a call that
+	// was refused with the code too-many-requests is tried again until it is accepted.
+	Retries map[string]RetryPolicy
+	// Retry decides instead of Retries, if it is not nil: whether a call that was
+	// refused is tried again, and after how long; refusals is how often it was refused
+	// before. It must not wait.
 	Retry func(method string, err *ddp.Error, refusals int) (after time.Duration, again bool)
+	// Offline has the replica not dial before Reconnect: for programs that look at a
+	// file, or mend its outbox. Then the url may be "".
+	Offline bool
 	// Client is for the connections: headers, TLS, heartbeat, limits. Its Session and
 	// ReceivedCount are ignored, and its Logger is this one unless it is set.
 	Client client.Options
@@ -60,7 +66,7 @@ func (o Options) withDefaults() Options {
 	o.MaxOutbox = positive(o.MaxOutbox, 10_000)
 	o.MaxFailed = positive(o.MaxFailed, 1_000)
 	if o.Retry == nil {
-		o.Retry = o.retryLater
+		o.Retry = o.policyOf
 	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()

@@ -1,11 +1,8 @@
 package sync
 
 import (
-	"fmt"
-	"math/rand/v2"
 	"time"
 
-	"github.com/replicad/replicad/ddp"
 	"github.com/replicad/replicad/ddp/ejson"
 	"github.com/replicad/replicad/store"
 )
@@ -29,10 +26,8 @@ type retired struct {
 	value  ejson.Value
 	err    error
 	unsent bool // so what its stub foretold will not come
+	gone   bool // it is not kept, however it ended
 }
-
-// waits reports whether it is too early to send a call.
-func (c *call) waits() bool { return c.kept != nil && time.Now().Before(c.kept.after) }
 
 // mayGo reports whether the file knows enough of a call for it to be sent: of every
 // call that it was made, of one with NoRetry also that it was sent.
@@ -93,72 +88,6 @@ func (l *loop) recordCalls(calls ...*call) {
 	}
 }
 
-// tryAgain has a call wait that the server refused, if that is its way.
-func (l *loop) tryAgain(c *call, refused *ddp.Error) bool {
-	k := c.kept
-	if c.method.NoRetry {
-		return false
-	}
-	after, ok := l.opts.Retry(c.method.Name, refused, k.refusals)
-	if !ok {
-		return false
-	}
-	c.result, c.fault, c.sent, c.visible = nil, nil, false, false
-	k.refusals++
-	k.state, k.err, k.after = Queued, refused, time.Now().Add(after)
-	c.wire = c.triedAs()
-	l.delayed = append(l.delayed, c)
-	l.recordCalls(c)
-	l.log.Info("sync: call refused; it will be tried again", "id", c.id, "method", c.method.Name, "after", after, "err", refused)
-	return true
-}
-
-// triedAs returns the id that the server is to know a call by.
-func (c *call) triedAs() string {
-	if c.kept.refusals == 0 {
-		return c.id
-	}
-	return fmt.Sprint(c.id, again, c.kept.refusals)
-}
-
-// retryLater is the default of Options.Retry.
-func (o Options) retryLater(_ string, err *ddp.Error, refusals int) (time.Duration, bool) {
-	if err.Code != "too-many-requests" {
-		return 0, false
-	}
-	// Meteor's rate limiter says how long, in milliseconds.
-	if d, ok := err.Details.(ejson.Doc); ok {
-		if ms := d.Field("timeToReset"); ms.Kind() == ejson.Number && ms.Number() >= 0 && ms.Number() < 1e9 {
-			return time.Duration(ms.Number()*1e6) + time.Millisecond, true
-		}
-	}
-	return o.backoff(refusals+quickRetries, rand.Float64()), true
-}
-
-// delayedUntil returns when the next delayed call may be sent; zero: there is none.
-func (l *loop) delayedUntil() (at time.Time) {
-	for _, c := range l.delayed {
-		at = earliest(at, c.kept.after)
-	}
-	return at
-}
-
-// undelay makes ready what has waited long enough.
-func (l *loop) undelay() {
-	still := l.delayed[:0]
-	for _, c := range l.delayed {
-		switch {
-		case c.block == nil: // it has ended
-		case c.waits():
-			still = append(still, c)
-		default:
-			c.block.realign()
-		}
-	}
-	clear(l.delayed[len(still):])
-	l.delayed = still
-}
-
 // expire gives up what was not sent in time.
 func (l *loop) expire(now time.Time) {
 	l.expireAt = time.Time{}
@@ -183,7 +112,7 @@ func (l *loop) expire(now time.Time) {
 func (l *loop) giveUp(c *call, err error) {
 	l.dequeue(c)
 	delete(l.parked, c.id)
-	l.retired = append(l.retired, retired{c: c, err: err, unsent: true})
+	l.retired = append(l.retired, retired{c: c, err: err, unsent: true, gone: err == ErrCancelled})
 }
 
 // retire ends a call of the outbox.
@@ -209,7 +138,7 @@ func (l *loop) recordRetired() {
 				l.takeBack(tx, r.c.id)
 				taken = append(taken, r.c.id)
 			}
-			if r.err == nil || r.err == ErrCancelled {
+			if r.err == nil || r.gone {
 				tx.Delete(OutboxCollection, ejson.StringID(r.c.id))
 				continue
 			}
@@ -235,12 +164,12 @@ func (l *loop) recordRetired() {
 	l.tookBack(taken)
 	l.failed = failed
 	for _, c := range dropped {
-		delete(l.entries, c.id)
+		l.unlist(c)
 		l.log.Warn("sync: too many failed calls; the oldest is dropped", "id", c.id, "method", c.method.Name, "err", c.kept.err)
 	}
 	for _, r := range batch {
 		if r.c.kept.state != Failed {
-			delete(l.entries, r.c.id)
+			l.unlist(r.c)
 		} else {
 			l.log.Warn("sync: call failed; it is kept in the outbox", "id", r.c.id, "method", r.c.method.Name, "err", r.err)
 		}
@@ -256,23 +185,29 @@ func (l *loop) restoreOutbox(snap *store.Snapshot) error {
 		if err != nil {
 			return err
 		}
-		switch {
-		case c.kept.state == Failed:
-			l.entries[c.id] = c
-			l.failed = append(l.failed, c)
-			c.finish(ejson.Value{}, c.kept.err)
-		case c.method.NoRetry && c.kept.state == Sent:
+		if c.method.NoRetry && c.kept.state == Sent {
 			l.entries[c.id] = c
 			l.retire(c, ejson.Value{}, ErrUnknownOutcome)
-		default:
-			c.restored = true
-			l.enqueue(c)
-			l.expireAt = earliest(l.expireAt, c.kept.expires)
-			if c.waits() {
-				l.delayed = append(l.delayed, c)
-			}
+			continue
 		}
+		c.restored = true
+		l.takeUp(c)
 	}
 	l.countCalls()
 	return nil
+}
+
+// takeUp enters a call that another process has made.
+func (l *loop) takeUp(c *call) {
+	if c.kept.state == Failed {
+		l.entries[c.id] = c
+		l.failed = append(l.failed, c)
+		c.finish(ejson.Value{}, c.kept.err)
+		return
+	}
+	l.enqueue(c)
+	l.expireAt = earliest(l.expireAt, c.kept.expires)
+	if c.waits() {
+		l.delayed = append(l.delayed, c)
+	}
 }

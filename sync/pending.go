@@ -130,7 +130,7 @@ func (p *Pending) Dismiss() error {
 
 // cancel is Pending.Cancel.
 func (l *loop) cancel(c *call) error {
-	if l.entries[c.id] != c || c.kept.attempts > 0 || c.kept.state == Failed || l.calls[c.id] == nil && l.parked[c.id] == nil {
+	if !l.neverSent(c) {
 		return ErrSent
 	}
 	l.giveUp(c, ErrCancelled)
@@ -144,7 +144,7 @@ func (l *loop) takeFailed(id string) *call {
 	if c == nil || c.kept.state != Failed {
 		return nil
 	}
-	delete(l.entries, id)
+	l.unlist(c)
 	l.failed = slices.DeleteFunc(l.failed, func(f *call) bool { return f == c })
 	return c
 }

@@ -68,20 +68,24 @@ const sendWindow = 1000
 
 // call takes a new call: its stub runs, and it goes into the outbox, as one.
 func (l *loop) call(c *call) error {
-	if err := l.room(c); err != nil {
+	c.user = l.me.user
+	old := l.superseded(c)
+	if err := l.room(c, old); err != nil {
 		return err
 	}
 	c.id = l.prefix + strconv.FormatUint(l.lastCall+1, 10)
 	c.wire = c.id
-	c.user = l.me.user
 	if l.me.needs && c.kept == nil {
 		return ErrNeedsLogin
 	}
 	if l.me.needs {
 		c.kept.state = Parked
 	}
-	if err := l.foresee(c); err != nil {
+	if err := l.foresee(c, old); err != nil {
 		return err
+	}
+	if old != nil {
+		l.struck(old)
 	}
 	l.enqueue(c)
 	if l.me.needs {
@@ -90,9 +94,10 @@ func (l *loop) call(c *call) error {
 	return nil
 }
 
-// room reports whether there is room for a call.
-func (l *loop) room(c *call) error {
+// room reports whether there is room for a call, which may take the place of another.
+func (l *loop) room(c, old *call) error {
 	switch {
+	case old != nil:
 	case c.kept == nil && l.plain >= l.opts.MaxCalls:
 		return ErrTooManyCalls
 	case c.kept != nil && len(l.entries)-len(l.failed) >= l.opts.MaxOutbox:
@@ -101,8 +106,9 @@ func (l *loop) room(c *call) error {
 	return nil
 }
 
-// foresee runs the call's stub, if there is one, on what the server has sent so far.
-func (l *loop) foresee(c *call) error {
+// foresee runs the call's stub, if there is one, on what the server has sent so far, and
+// without what the call that it supersedes has foretold, if there is one.
+func (l *loop) foresee(c, old *call) error {
 	fn := l.stubOf(c.method.Name)
 	if fn == nil && c.kept == nil {
 		return nil
@@ -112,8 +118,13 @@ func (l *loop) foresee(c *call) error {
 	}
 	var refs []docRef
 	err := l.update(func(tx *store.Tx) (err error) {
+		var moved []docRef
+		if old != nil {
+			moved = l.wrote[old.id]
+			l.strike(tx, old)
+		}
 		if fn != nil {
-			if refs, err = l.simulate(tx, c, fn); err != nil {
+			if refs, err = l.simulate(tx, c, fn, moved); err != nil {
 				return err
 			}
 		}
@@ -146,6 +157,7 @@ func (l *loop) enqueue(c *call) {
 		l.plain++
 	} else {
 		l.entries[c.id] = c
+		l.follow(c)
 	}
 	l.append(c)
 	l.countCalls()

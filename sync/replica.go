@@ -42,7 +42,7 @@ type Replica struct {
 // ErrNotReplica, ErrDamaged). The file is left as it was in each case. That the
 // server cannot be reached is no error of Open: see Status.
 func Open(ctx context.Context, url string, opts Options) (*Replica, error) {
-	if opts.Client.Dial == nil {
+	if opts.Client.Dial == nil && !(opts.Offline && url == "") {
 		if err := client.CheckURL(url); err != nil {
 			return nil, fmt.Errorf("sync: %w", err)
 		}

@@ -59,6 +59,8 @@ type loop struct {
 	delayed  []*call          // wait to be tried again
 	expireAt time.Time        // when to look for calls that are too old
 
+	latest map[squashKey]*call // the last call made with each key, if it is in entries
+
 	stubs   map[string]Stub
 	wrote   map[string][]docRef // documents that the stubs of calls have changed, by id of the call
 	leaving []string            // calls to be taken out of wrote when a session's data are whole
@@ -81,6 +83,7 @@ func newLoop(r *Replica) *loop {
 		calls:     map[string]*call{},
 		entries:   map[string]*call{},
 		parked:    map[string]*call{},
+		latest:    map[squashKey]*call{},
 		stubs:     map[string]Stub{},
 		wrote:     map[string][]docRef{},
 	}
@@ -91,7 +94,11 @@ func (l *loop) run(ctx context.Context) {
 	defer l.leave()
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
-	l.dial()
+	if l.opts.Offline {
+		l.disconnect()
+	} else {
+		l.dial()
+	}
 	for {
 		l.tick(time.Now())
 		l.tell()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"runtime/debug"
+	"slices"
 
 	"github.com/replicad/replicad/ddp"
 	"github.com/replicad/replicad/ddp/ejson"
@@ -70,6 +71,7 @@ type Tx struct {
 	sim    *simulated
 	writes []written
 	known  map[docRef]struct{} // of writes
+	moved  []docRef            // changed by the transaction before the stub
 	err    error               // why the stub has failed, whatever it returns
 }
 
@@ -152,17 +154,29 @@ func (tx *Tx) find(collection string, selector any, fn func(ejson.ID) error) (*q
 		return nil, err
 	}
 	var ids []ejson.ID
-	// The snapshot has indexes, but not what the stub wrote.
+	look := func(ref docRef) {
+		if ref.collection != collection {
+			return
+		}
+		if doc, _ := tx.tx.Get(collection, ref.id); !doc.IsZero() && m.Match(doc) {
+			ids = append(ids, ref.id)
+		}
+	}
+	// The snapshot has indexes, but not what was written in this transaction.
 	for _, w := range tx.writes {
-		if doc, _ := tx.tx.Get(collection, w.id); w.collection == collection && !doc.IsZero() && m.Match(doc) {
-			ids = append(ids, w.id)
+		look(w.docRef)
+	}
+	for _, ref := range tx.moved {
+		if _, known := tx.known[ref]; !known {
+			look(ref)
 		}
 	}
 	for doc, err := range tx.l.store.Collection(collection).Find(m).Each() {
 		if err != nil {
 			return nil, err
 		}
-		if _, known := tx.known[docRef{collection, doc.ID()}]; !known {
+		ref := docRef{collection, doc.ID()}
+		if _, known := tx.known[ref]; !known && !slices.Contains(tx.moved, ref) {
 			ids = append(ids, doc.ID())
 		}
 	}
@@ -253,14 +267,15 @@ func (p *stubPanic) Error() string { return fmt.Sprintf("%v\n\n%s", p.value, p.s
 
 // simulate runs the stub of a call within a transaction, and returns the documents
 // that it wrote. It draws a seed if the stub needs one and the call has none.
-func (l *loop) simulate(tx *store.Tx, c *call, fn Stub) (refs []docRef, err error) {
+// moved are documents that the transaction has changed already.
+func (l *loop) simulate(tx *store.Tx, c *call, fn Stub, moved []docRef) (refs []docRef, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			refs, err = nil, &stubPanic{p, debug.Stack()}
 		}
 	}()
 	sim := &simulated{l: l, user: c.user, seed: c.seed, name: c.method.Name}
-	sim.tx = &Tx{tx: tx, l: l, known: map[docRef]struct{}{}}
+	sim.tx = &Tx{tx: tx, l: l, known: map[docRef]struct{}{}, moved: moved}
 	if err := errors.Join(sim.run(fn, c.params), sim.tx.err); err != nil {
 		return nil, err
 	}

@@ -1,0 +1,58 @@
+package sync
+
+import (
+	"github.com/replicad/replicad/ddp/ejson"
+	"github.com/replicad/replicad/store"
+)
+
+// squashKey is what calls have in common of which only the last counts.
+type squashKey struct{ user, key string }
+
+func (c *call) squashKey() squashKey { return squashKey{c.user, c.method.Squash} }
+
+// neverSent reports whether a call is in the outbox and no server can have seen it.
+func (l *loop) neverSent(c *call) bool {
+	return l.entries[c.id] == c && c.kept.attempts == 0 && (l.calls[c.id] == c || l.parked[c.id] == c)
+}
+
+// superseded returns the call that a new one makes needless; nil: none.
+func (l *loop) superseded(c *call) *call {
+	if c.kept == nil || c.method.Squash == "" {
+		return nil
+	}
+	if old := l.latest[c.squashKey()]; old != nil && l.neverSent(old) {
+		return old
+	}
+	return nil
+}
+
+// strike takes a superseded call out of the outbox, in the transaction that puts its
+// successor there.
+func (l *loop) strike(tx *store.Tx, old *call) {
+	l.takeBack(tx, old.id)
+	tx.Delete(OutboxCollection, ejson.StringID(old.id))
+}
+
+// struck ends a superseded call, after the commit.
+func (l *loop) struck(old *call) {
+	l.tookBack([]string{old.id})
+	l.dequeue(old)
+	l.unlist(old)
+	old.finish(ejson.Value{}, ErrSuperseded)
+}
+
+// follow remembers a call of the outbox for those that may supersede it.
+func (l *loop) follow(c *call) {
+	if c.method.Squash != "" {
+		l.latest[c.squashKey()] = c
+	}
+}
+
+// unlist takes a call out of what the loop knows of the outbox.
+func (l *loop) unlist(c *call) {
+	delete(l.parked, c.id)
+	delete(l.entries, c.id)
+	if c.method.Squash != "" && l.latest[c.squashKey()] == c {
+		delete(l.latest, c.squashKey())
+	}
+}
