@@ -17,7 +17,7 @@ type router struct {
 	most int               // calls
 
 	mu       sync.Mutex // guards the rest; a leaf
-	prefix   string     // of ids, so that no two processes or sessions have the same
+	prefix   string     // of ids, so that no two processes or sessions ever have the same
 	n        uint64
 	live     *Conn // to which requests are sent; nil: they wait for resend
 	calls    map[string]*Call
@@ -38,7 +38,7 @@ const maxLate = 1024
 
 func newRouter(opts Options, rest func(ddp.Message)) *router {
 	return &router{
-		rest: rest, most: opts.MaxCalls, prefix: ddp.NewID()[:8] + "-",
+		rest: rest, most: opts.MaxCalls, prefix: ddp.NewID() + "-",
 		calls: map[string]*Call{}, late: map[string]*Call{},
 		subs: map[string]*Subscription{}, stopping: map[string]stopped{},
 	}

@@ -16,15 +16,17 @@ type Call struct {
 	UserID     string // who is logged in, "" for nobody; SetUserID changes it
 	RandomSeed string // as the client gave it, "" if it gave none
 
-	s       *Session
-	id      string
-	name    string
-	turn    *turn
-	outer   *Call // the call that made this one, nil if the client did
-	streams *ddp.Streams
-	waits   []func(context.Context) error
-	seq     uint64 // what Fence was given, the highest
-	fenced  bool
+	s         *Session
+	id        string
+	name      string
+	key       string // "" until it was asked for
+	entryUser string // who was logged in when the call came
+	turn      *turn
+	outer     *Call // the call that made this one, nil if the client did
+	streams   *ddp.Streams
+	waits     []func(context.Context) error
+	seq       uint64 // what Fence was given, the highest
+	fenced    bool
 }
 
 // ID returns the call's id, which the client chose.
@@ -140,7 +142,10 @@ func (s *Session) call(m ddp.Method, past *past, t *turn) {
 		return
 	}
 	s.count.made.Add(1)
-	c := &Call{Params: m.Params, UserID: user, RandomSeed: m.RandomSeed, s: s, id: m.ID, name: m.Name, turn: t}
+	c := &Call{
+		Params: m.Params, UserID: user, RandomSeed: m.RandomSeed,
+		s: s, id: m.ID, name: m.Name, entryUser: user, turn: t,
+	}
 	var v ejson.Value
 	err := errGone
 	defer func() {
@@ -154,7 +159,7 @@ func (s *Session) call(m ddp.Method, past *past, t *turn) {
 		c.settle()
 		s.answer(past, r, false)
 	}()
-	v, err = c.run(fn)
+	v, err = c.once(func() (ejson.Value, error) { return c.run(fn) })
 }
 
 // run calls the method, and makes an error of its panic.

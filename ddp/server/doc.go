@@ -35,6 +35,13 @@
 // Shutdown, or too much to be kept, there is nothing to come back to, and the client
 // gets a new session.
 //
+// # Calls that are made once
+//
+// Within a session a call is made once, however often it is sent. Beyond it, and beyond
+// the server's own end, only its owner can know what was done: a method stores what
+// [Call.Record] gives it together with what it writes, and Server.Recall finds it again.
+// It works for calls whose ids are unique for ever: see [Call.Key].
+//
 // # Who waits, and who is cut off
 //
 // While a subscription is not ready, its publisher waits when more than a megabyte

@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/replicad/replicad/ddp/ejson"
 	"github.com/replicad/replicad/ddp/internal/wire"
 )
 
@@ -77,6 +78,14 @@ type Server struct {
 	// OnConnect is called for each new session, before its first message is
 	// handled. nil: nothing is called.
 	OnConnect func(*Session)
+	// Recall says what was recorded of a call that was made before, in a session that is
+	// no more or by a server that was started again: the document that [Call.Record] made,
+	// which the method stored together with what it wrote; the zero Doc if there is none.
+	// The call is then answered from it and not made. It is asked for every call that has
+	// a [Call.Key]. What is recalled must be on disk if the answer promises that; c.Fence
+	// makes updated wait for publications, as in a method. With an error the call is not
+	// made, and its client told 500. nil: calls are remembered for as long as their session.
+	Recall func(ctx context.Context, c *Call) (ejson.Doc, error)
 	// Tap is shown every frame of every connection, pings included, as it comes or is
 	// about to go; those of one direction of one connection in order. It must not wait:
 	// the connection does. nil: nobody watches.
@@ -100,8 +109,11 @@ type Server struct {
 	aroundIncoming     []func(FrameFunc) FrameFunc
 	aroundOutgoing     []func(FrameFunc) FrameFunc
 
+	underway map[string]chan struct{} // by Call.Key; closed when the call is done
+
 	past          Stats // of sessions that have ended, as far as it counts up
 	slow, refused atomic.Uint64
+	recalled      atomic.Uint64
 }
 
 // PublishFunc is the body of a publication; see [Server.Publish].

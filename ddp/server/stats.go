@@ -40,6 +40,7 @@ type Stats struct {
 	Resumed    uint64 // how often a session was taken up again
 	Slow       uint64 // how often a client was let go since it did not read
 	Refused    uint64 // calls and subscriptions that a Limit did not let through
+	Recalled   uint64 // calls that Server.Recall answered; they count as made
 	In, Out    Traffic
 	Made       uint64
 	Subscribed uint64
@@ -99,7 +100,7 @@ func (s *Server) Stats() Stats {
 	}
 	s.mu.RUnlock()
 	t.Opened += uint64(len(live))
-	t.Slow, t.Refused = s.slow.Load(), s.refused.Load()
+	t.Slow, t.Refused, t.Recalled = s.slow.Load(), s.refused.Load(), s.recalled.Load()
 	for _, session := range live {
 		x := session.Stats()
 		t.addEnded(x)
