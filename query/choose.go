@@ -12,6 +12,7 @@ const (
 	priceFetch = 3.0 // a document by way of an index: memory out of order
 	priceID    = 2.0 // one by its id
 	priceSort  = 2.0 // one that must be put in its place
+	priceOrder = 0.5 // the same where the place is that of insertion, a number
 	// unknownSize is taken for the size of a collection of which nothing is known.
 	unknownSize = 100_000
 )
@@ -30,45 +31,77 @@ type Options struct {
 // function of its arguments. need is the number of documents wanted, skipped ones
 // included; 0 means all.
 func Choose(m *Matcher, s *Sorter, need int, have []Index) Plan {
-	c := newChooser(m, s, need, have, 0)
+	var c chooser
+	c.init(m, s, need, have, 0)
 	c.all(m)
-	return c.best
+	return c.best()
 }
 
 // ChooseWith is Choose with options, and knows unions, too. The error is a
 // *HintError.
 func ChooseWith(m *Matcher, s *Sorter, need int, have []Index, o Options) (Plan, error) {
-	c := newChooser(m, s, need, have, o.Docs)
+	var c chooser
+	c.init(m, s, need, have, o.Docs)
 	c.unions = true
 	if o.Hint == "" {
 		c.all(m)
-		return c.best, nil
-	}
-	if err := c.hinted(m, o.Hint); err != nil {
+	} else if err := c.hinted(m, o.Hint); err != nil {
 		return Plan{}, err
 	}
-	return c.best, nil
+	return c.best(), nil
 }
 
-// chooser keeps the cheapest of the plans offered.
+// chooser weighs the plans offered.
 type chooser struct {
 	q      *conditions
 	sorter *Sorter
 	need   int
 	have   []Index
 	docs   float64
-	known  bool    // docs is no guess
-	unions bool    // they may be chosen
-	share  float64 // of the documents that is thought to match
-	best   Plan
-	price  float64
+	known  bool // docs is no guess
+	unions bool // they may be chosen
+	offers few[offer]
+	facts  few[fact] // what the indexes know of how much matches
+	parts  float64   // the share that matches, as the parts of an $or have it; 1: not known
+	// guessed are the shares of each $or, of which nothing is known. The planners
+	// of its parts share it, so that each is guessed once.
+	guessed map[*disj]float64
 }
 
-func newChooser(m *Matcher, s *Sorter, need int, have []Index, docs int) chooser {
-	c := chooser{q: conditionsOf(m.root), sorter: s, need: need, have: have, docs: float64(docs), known: docs > 0}
-	c.share = c.q.share()
+// few is a list whose first elements need no memory of their own.
+type few[T any] struct {
+	n     int
+	first [4]T
+	more  []T
+}
+
+func (l *few[T]) add(x T) {
+	if l.n < len(l.first) {
+		l.first[l.n] = x
+	} else {
+		l.more = append(l.more, x)
+	}
+	l.n++
+}
+
+func (l *few[T]) at(i int) *T {
+	if i < len(l.first) {
+		return &l.first[i]
+	}
+	return &l.more[i-len(l.first)]
+}
+
+// An offer is a plan that meets rows candidates at a price each.
+type offer struct {
+	plan       Plan
+	rows, each float64
+}
+
+func (c *chooser) init(m *Matcher, s *Sorter, need int, have []Index, docs int) {
+	c.q, c.sorter, c.need, c.have = conditionsOf(m.root), s, need, have
+	c.docs, c.known, c.parts = float64(docs), docs > 0, 1
 	if c.known {
-		return c
+		return
 	}
 	for i := range have {
 		// A multikey index has more entries than documents, a sparse or partial
@@ -80,13 +113,12 @@ func newChooser(m *Matcher, s *Sorter, need int, have []Index, docs int) chooser
 	if !c.known {
 		c.docs = unknownSize
 	}
-	return c
 }
 
 // all offers every plan there is.
 func (c *chooser) all(m *Matcher) {
 	if m.None() {
-		c.best = Plan{Access: ByID, Sorted: true}
+		c.offer(Plan{Access: ByID, Sorted: true}, 0, priceID)
 		return
 	}
 	c.scan(m)
@@ -101,40 +133,61 @@ func (c *chooser) all(m *Matcher) {
 	}
 }
 
+func (c *chooser) offer(p Plan, rows, each float64) {
+	c.offers.add(offer{p, rows, each})
+}
+
 func (c *chooser) scan(m *Matcher) {
 	c.offer(Plan{Access: ByScan, Sorted: c.sorter == nil, Filter: !m.All()}, c.docs, 1)
-	if !c.known {
-		c.best.Cost = 0
-	}
 }
 
 func (c *chooser) ids(ids []ejson.ID) {
 	// $all may ask for more than the ids say.
 	exact := c.q.count == 1 && len(c.q.rest) == 0 && c.q.at("_id")[0].pred != nil
-	c.offer(Plan{Access: ByID, IDs: ids, Filter: !exact, Sorted: len(ids) < 2}, float64(len(ids)), priceID)
+	rows := float64(len(ids))
+	c.offer(Plan{Access: ByID, IDs: ids, Filter: !exact, Sorted: len(ids) < 2}, rows, priceID)
+	c.facts.add(fact{id: true, rows: rows})
 }
 
-// offer weighs a plan that meets rows candidates at a price each.
-func (c *chooser) offer(p Plan, rows, each float64) {
-	met := rows
-	if c.need > 0 && p.Sorted {
-		hit := 1.0
-		if p.Filter {
-			hit = max(c.share, 1e-6)
+// best returns the cheapest plan offered; of equal ones, the first.
+func (c *chooser) best() Plan {
+	var best Plan
+	least := math.Inf(1)
+	matches := -1.0 // not guessed yet: most choices do without
+	for i := range c.offers.n {
+		o := c.offers.at(i)
+		hit := 1.0 // the part of the candidates that match
+		if o.plan.Filter && (!o.plan.Sorted || c.need > 0) {
+			if matches < 0 {
+				matches = c.docs * c.share()
+			}
+			hit = min(max(matches/max(o.rows, 1), 1e-6), 1)
 		}
-		met = min(met, math.Ceil(float64(c.need)/hit))
+		met := o.rows
+		if c.need > 0 && o.plan.Sorted {
+			met = min(met, math.Ceil(float64(c.need)/hit))
+		}
+		price := met * o.each
+		if !o.plan.Sorted {
+			sort := priceSort
+			if c.sorter == nil {
+				sort = priceOrder
+			}
+			price += met * sort * max(hit, 0.01)
+		}
+		if o.plan.Filter {
+			price += met * 0.1 // between equals, the one that need not ask
+		}
+		if price >= least {
+			continue
+		}
+		best, least = o.plan, price
+		best.Cost = int(math.Ceil(min(met, math.MaxInt32)))
+		if best.Access == ByScan && !c.known {
+			best.Cost = 0
+		}
 	}
-	price := met * each
-	if !p.Sorted {
-		price += met * priceSort * max(c.share, 0.01)
-	}
-	if p.Filter {
-		price += met * 0.1 // between equals, the one that need not ask
-	}
-	p.Cost = int(math.Ceil(min(met, math.MaxInt32)))
-	if c.best.Access == 0 || price < c.price {
-		c.best, c.price = p, price
-	}
+	return best
 }
 
 // index offers the plan by one index, if the index is of any use or is forced.
@@ -161,25 +214,10 @@ func (c *chooser) index(ix *Index, forced bool) bool {
 	if ix.Multikey && len(k.keys) > 1 {
 		p.Bounds = append(p.Bounds, Bound{Low: overflowKey, Text: "too many keys"})
 	}
-	c.offer(p, b.rows(ix), priceFetch)
+	rows := b.rows(ix)
+	c.offer(p, rows, priceFetch)
+	c.facts.add(fact{key: k, columns: b.columns, or: b.or, rows: rows})
 	return true
-}
-
-// rows guesses how many entries the bounds hold.
-func (b *bounds) rows(ix *Index) float64 {
-	distinct := float64(ix.Distinct)
-	switch {
-	case distinct == 0 && ix.Key.kind.Unique:
-		distinct = float64(ix.Size)
-	case distinct == 0:
-		distinct = math.Sqrt(float64(ix.Size))
-	}
-	distinct = math.Pow(max(distinct, 1), float64(b.pinned)/float64(len(ix.Key.keys)))
-	rows := float64(ix.Size) / distinct * float64(len(b.list))
-	if !b.points && b.guess > 0 {
-		rows *= b.guess
-	}
-	return min(rows, float64(ix.Size))
 }
 
 // hinted makes the plan that a hint asks for.

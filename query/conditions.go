@@ -117,41 +117,6 @@ func (q *conditions) choosing(or *disj, n node) *conditions {
 	return out
 }
 
-// share guesses which part of the documents matches.
-func (q *conditions) share() float64 {
-	share := 1.0
-	for i := range q.byPath {
-		for _, c := range q.byPath[i].clauses {
-			share *= c.share()
-		}
-	}
-	for range q.rest {
-		share *= 0.5
-	}
-	return max(share, 1e-6)
-}
-
-func (c *clause) share() float64 {
-	if c.deny {
-		return 0.9
-	}
-	switch p := c.pred.(type) {
-	case eqBool:
-		return 0.5
-	case eqNumber, eqNaN, eqString, eqValue:
-		return 0.05
-	case fewStrings:
-		return min(0.05*float64(len(p.list)), 0.5)
-	case *oneOf:
-		return min(0.05*float64(len(p.all)+1), 0.5)
-	case *pattern:
-		return 0.1
-	case present:
-		return 0.9
-	}
-	return guessRange
-}
-
 // bounds is what an index can do for a query.
 type bounds struct {
 	key     *IndexKey

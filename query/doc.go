@@ -46,7 +46,10 @@
 // sort and not by a hint either. What the filter implies need not be tested again.
 //
 // The price of a plan is made of the numbers of entries and of different keys
-// that the indexes have, and of guesses at how many documents a condition leaves.
+// that the indexes have, also where another way is taken: they say how many
+// documents match, the parts of an $or summed, and so how soon a limit is reached.
+// Only of paths without an index it is guessed how many documents a condition
+// leaves.
 //
 // # Limits
 //
@@ -79,6 +82,9 @@
 //     string does not match it, and after five such is given up.
 //   - $[] and $[name] with array filters are known, which Meteor's client does
 //     not know. $pushAll is known still.
+//   - $pop is an error where a scalar is on its way, as on the server; $unset, $pull
+//     and $pullAll pass by. To Meteor's client nothing happens in either case.
+//   - A projection keeps or drops an _id as a whole, also by a path into it.
 //   - Conflicting paths in a modifier, and unknown clauses of $push, are errors
 //     before anything is matched. Names with a dot or a leading $ are not stored.
 //   - A hint at an index that lacks documents which may match is an error and not

@@ -1,6 +1,7 @@
 package query
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/replicad/replicad/ddp/ejson"
@@ -219,10 +220,19 @@ func (n *editNode) value(e *edition, v ejson.Value) (ejson.Value, error) {
 	}
 	// A scalar on the way: only what would make something there is at fault.
 	w, err := n.create(e)
-	if err != nil || w.IsMissing() {
+	if err != nil || w.IsMissing() && !n.pops() {
 		return v, err
 	}
 	return v, n.fault("the path leads through " + met(v))
+}
+
+// pops reports whether a $pop is below n: it makes nothing where there is
+// nothing, but unlike $unset and $pull it wants a way there.
+func (n *editNode) pops() bool {
+	if _, ok := n.leaf.(pop); ok {
+		return true
+	}
+	return slices.ContainsFunc(n.subs, (*editNode).pops)
 }
 
 // create makes a document where there is nothing, if an edit puts something
@@ -307,7 +317,8 @@ func (n *editNode) elements(e *edition, s segment, size int) (first, end int, fi
 		return 0, size, e.m.filters[s.filter()], nil
 	}
 	// What makes nothing passes by.
-	if w, err := n.child(s.text).value(e, ejson.Value{}); err != nil || w.IsMissing() {
+	sub := n.child(s.text)
+	if w, err := sub.value(e, ejson.Value{}); err != nil || w.IsMissing() && !sub.pops() {
 		return 0, 0, nil, err
 	}
 	return 0, 0, nil, n.fault("a list has no field " + strconv.Quote(clip(s.text)))

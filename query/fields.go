@@ -70,7 +70,7 @@ func compileFields(d ejson.Doc) (*Fields, error) {
 	if d.Len() == 0 {
 		return nil, nil
 	}
-	f := &Fields{spec: d}
+	f := &Fields{}
 	keeps, drops := "", ""
 	idKept, idSays := true, false
 	for name, v := range d.Fields() {
@@ -115,6 +115,7 @@ func compileFields(d ejson.Doc) (*Fields, error) {
 	if !f.keep {
 		f.names = f.tree.topNames(f.dropID)
 	}
+	f.spec = canonical(d, keeps != "")
 	return f, nil
 }
 
@@ -224,8 +225,10 @@ func (t *fieldTree) topNames(id bool) []string {
 	return names
 }
 
-// Spec returns the projection as a document, and the zero Doc for nil. Equal
-// projections that are written alike have equal specs.
+// Spec returns the projection as a document in canonical form, and the zero Doc
+// for nil. Projections that are the same but for the order of their names, the
+// spelling of 1, 0 and $slice, or an _id that says nothing have equal specs; and
+// a spec compiles to the same projection.
 func (f *Fields) Spec() ejson.Doc {
 	if f == nil {
 		return ejson.Doc{}

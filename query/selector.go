@@ -107,6 +107,10 @@ func (c *compiler) logical(at, op string, v ejson.Value) (node, error) {
 		if err != nil {
 			return nil, err
 		}
+		if inner, ok := n.(*disj); ok && op == "$or" && !inner.deny {
+			parts = append(parts, inner.nodes...) // an $or of an $or is one
+			continue
+		}
 		parts = append(parts, n)
 	}
 	if op == "$and" {

@@ -12,15 +12,21 @@ func (c *chooser) union(or *disj) {
 	if len(or.nodes) > maxParts || len(c.q.byPath)+len(c.q.rest) > maxParts || len(c.have) == 0 {
 		return
 	}
+	if c.guessed == nil {
+		c.guessed = make(map[*disj]float64)
+	}
 	all := Plan{Access: ByUnion, Repeats: true}
+	share := 0.0
 	for _, n := range or.nodes {
-		p, ok := c.part(or, n)
+		p, part, ok := c.part(or, n)
 		if !ok {
 			return
 		}
+		share += part
 		all.Filter = all.Filter || p.Filter
 		all.join(p)
 	}
+	c.parts = min(c.parts, share)
 	rows := 0.0
 	for i := range all.Parts {
 		p := &all.Parts[i]
@@ -46,17 +52,20 @@ func (c *chooser) multikey(index string) bool {
 	return slices.ContainsFunc(c.have, func(ix Index) bool { return ix.Name == index && ix.Multikey })
 }
 
-// part plans a part of an $or. What stands beside the $or counts in each part.
-func (c *chooser) part(or *disj, n node) (Plan, bool) {
-	sub := chooser{q: c.q.choosing(or, n), have: c.have, docs: c.docs}
-	sub.share = sub.q.share()
+// part plans a part of an $or, and guesses its share of the documents. What
+// stands beside the $or counts in each part.
+func (c *chooser) part(or *disj, n node) (best Plan, share float64, ok bool) {
+	sub := chooser{q: c.q.choosing(or, n), have: c.have, docs: c.docs, known: true, parts: 1, guessed: c.guessed}
 	if ids, ok := idsOf(n); ok {
 		sub.ids(ids)
 	}
 	for i := range c.have {
 		sub.index(&c.have[i], false)
 	}
-	return sub.best, sub.best.Access != 0
+	if sub.offers.n == 0 {
+		return Plan{}, 0, false
+	}
+	return sub.best(), sub.share(), true
 }
 
 // join adds a part to a union, or to the part of it that goes the same way.
