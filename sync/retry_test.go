@@ -21,7 +21,7 @@ func TestRetryPolicy(t *testing.T) {
 		refusals int
 		low      time.Duration // the wait is at least this, and below twice as much; 0: it is not tried again
 	}{
-		{"nothing said: rate limits only", nil, ddp.Error{Code: "too-many-requests"}, 50, 3 * time.Minute},
+		{"nothing said: rate limits only", nil, ddp.Error{Code: "too-many-requests"}, 50, 225 * time.Second},
 		{"nothing said: nothing else", nil, ddp.Error{Code: "500"}, 0, 0},
 		{"the time that the error names", nil, ddp.Error{Code: "too-many-requests", Details: named}, 0, 7 * time.Second},
 		{"a class of errors", map[string]RetryPolicy{"m": {Codes: []string{"503", "500"}}}, ddp.Error{Code: "500"}, 0, 750 * time.Millisecond},

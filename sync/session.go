@@ -81,6 +81,7 @@ func (l *loop) connected(conn *client.Conn) {
 		filling:      map[*subscribed]struct{}{},
 		calls:        map[string]struct{}{},
 		startedAt:    now, progressAt: now,
+		flushed: now, // what comes first comes in numbers
 	}
 	l.session = s
 	s.resumed, s.received = conn.Resumed(), conn.Start().Received
