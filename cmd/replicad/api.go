@@ -23,6 +23,9 @@ const defaultAddr = "127.0.0.1:7357"
 // maxRequest bounds the body of a request to the local API, in bytes.
 const maxRequest = 4 << 20
 
+// maxImport bounds what is imported into the outbox at once, in bytes.
+const maxImport = 64 << 20
+
 // newAPI serves a source over HTTP to programs on this machine:
 //
 //	GET  /status                                    one EJSON object
@@ -34,10 +37,17 @@ const maxRequest = 4 << 20
 //	GET  /observers                                 a live result a line
 //	POST /watch   the same                          an event a line, until the client leaves
 //	POST /call    {method, params}                  {result} or {error}
+//	POST /do      {method, params, entity, …}       {id}, and {result} if {wait: true}
+//	GET  /outbox                                    a call a line
+//	POST /outbox  {retry: id} or {drop: id, force}  {}
+//	POST /outbox/export {ids}                       a call a line
+//	POST /outbox/import, calls as they were exported  {imported}
+//	POST /login   {user, password, code} or {token} {user}
+//	POST /logout  {}                                {}
 //
 // A fault found before the first line is {error: {code, reason}} with a status of
 // 400, 404, 502 or 500; one found later ends the answer with such a line.
-func newAPI(src source) http.Handler {
+func newAPI(src source, d desk) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, r *http.Request) {
 		d, err := src.status(r.Context())
@@ -68,6 +78,7 @@ func newAPI(src source) http.Handler {
 		result, err := serveCall(src, r)
 		answer(w, result, err)
 	})
+	addDesk(mux, d)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusNotFound, "there is no %s %s", r.Method, r.URL.Path)
 	})
@@ -118,7 +129,11 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	if err := rc.SetReadDeadline(time.Now().Add(bodyPatience)); err != nil {
 		return nil, err
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequest))
+	limit := int64(maxRequest)
+	if r.URL.Path == "/outbox/import" {
+		limit = maxImport
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 	return body, errors.Join(err, rc.SetReadDeadline(time.Time{}))
 }
 

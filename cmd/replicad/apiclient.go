@@ -72,7 +72,7 @@ func (c *apiClient) ask(ctx context.Context, to string, r request, path string) 
 }
 
 func (c *apiClient) observers(ctx context.Context, yield func(ejson.Doc) error) error {
-	return c.do(ctx, http.MethodGet, "/observers", ejson.Doc{}, func(r io.Reader) error { return readLines(r, yield) })
+	return c.send(ctx, http.MethodGet, "/observers", nil, func(r io.Reader) error { return readLines(r, yield) })
 }
 
 func (c *apiClient) status(ctx context.Context) (ejson.Doc, error) {
@@ -95,7 +95,7 @@ func (c *apiClient) close() error {
 // one sends a request and reads one object.
 func (c *apiClient) one(ctx context.Context, verb, path string, body ejson.Doc) (ejson.Doc, error) {
 	var d ejson.Doc
-	err := c.do(ctx, verb, path, body, func(r io.Reader) error {
+	err := c.send(ctx, verb, path, body.AppendJSON(nil), func(r io.Reader) error {
 		text, err := io.ReadAll(r)
 		if err != nil {
 			return err
@@ -112,7 +112,7 @@ func (c *apiClient) lines(ctx context.Context, path string, r request, yield fun
 	if err != nil {
 		return err
 	}
-	return c.do(ctx, http.MethodPost, path, body, func(r io.Reader) error {
+	return c.send(ctx, http.MethodPost, path, body.AppendJSON(nil), func(r io.Reader) error {
 		return readLines(r, func(d ejson.Doc) error {
 			if err := errorOf(d); err != nil {
 				return err
@@ -122,12 +122,12 @@ func (c *apiClient) lines(ctx context.Context, path string, r request, yield fun
 	})
 }
 
-// do sends a request and hands the body of a good answer to read.
-func (c *apiClient) do(ctx context.Context, verb, path string, body ejson.Doc, read func(io.Reader) error) error {
+// send sends a request and hands the body of a good answer to read.
+func (c *apiClient) send(ctx context.Context, verb, path string, body []byte, read func(io.Reader) error) error {
 	begin, cancel := context.WithCancel(ctx)
 	defer cancel()
 	timer := time.AfterFunc(c.timeout, cancel)
-	req, err := http.NewRequestWithContext(begin, verb, c.base+path, bytes.NewReader(body.AppendJSON(nil)))
+	req, err := http.NewRequestWithContext(begin, verb, c.base+path, bytes.NewReader(body))
 	if err != nil {
 		return err
 	}

@@ -25,6 +25,7 @@ type daemonFlags struct {
 	subs       []string
 	indexes    []string
 	listen     string
+	login      loginFlags
 	maxBackoff time.Duration
 	verbose    bool
 }
@@ -45,13 +46,14 @@ Without --db everything is in memory only, and gone with the process.`,
   replicad sync ws://127.0.0.1:3000 --db t.db --sub tasks --index tasks:list,-createdAt`,
 		Args: argsBetween(1, 1, "the server's URL"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return runDaemon(cmd.Context(), cmd.ErrOrStderr(), args[0], flags)
+			return runDaemon(cmd.Context(), cmd.InOrStdin(), cmd.ErrOrStderr(), args[0], flags)
 		},
 	}
 	cmd.Flags().StringVar(&flags.db, "db", "", "the file to keep")
 	cmd.Flags().StringArrayVar(&flags.subs, "sub", nil, "subscribe to this publication, `NAME[:JSON-PARAMS]`; may be given again")
 	cmd.Flags().StringArrayVar(&flags.indexes, "index", nil, "index a collection, `COLL:KEY[,KEY]`; may be given again")
 	cmd.Flags().StringVar(&flags.listen, "listen", defaultAddr, "address of the local API; loopback only")
+	flags.login.add(cmd)
 	cmd.Flags().DurationVar(&flags.maxBackoff, "max-backoff", 5*time.Minute, "longest wait between two attempts to connect")
 	cmd.Flags().BoolVarP(&flags.verbose, "verbose", "v", false, "log every transition")
 	_ = cmd.MarkFlagFilename("db")
@@ -59,7 +61,7 @@ Without --db everything is in memory only, and gone with the process.`,
 }
 
 // runDaemon runs the daemon until ctx is done.
-func runDaemon(ctx context.Context, stderr io.Writer, url string, flags daemonFlags) (err error) {
+func runDaemon(ctx context.Context, stdin io.Reader, stderr io.Writer, url string, flags daemonFlags) (err error) {
 	subs, err := parseEach(flags.subs, parseSub)
 	if err != nil {
 		return err
@@ -70,6 +72,13 @@ func runDaemon(ctx context.Context, stderr io.Writer, url string, flags daemonFl
 	}
 	if err := checkLoopback(flags.listen); err != nil {
 		return err
+	}
+	prompt := newPrompter(stdin, stderr)
+	var as credential
+	if flags.login.asked() {
+		if as, err = flags.login.credential(stdin, prompt); err != nil {
+			return err
+		}
 	}
 	listener, err := net.Listen("tcp", flags.listen)
 	if err != nil {
@@ -95,14 +104,27 @@ func runDaemon(ctx context.Context, stderr io.Writer, url string, flags daemonFl
 			return usagef("--index %s:%s: %w", ix.collection, strings.Join(ix.keys, ","), err)
 		}
 	}
-	synced, err := subscribeAll(ctx, stderr, r, subs)
-	if err != nil {
-		return err
+	office := &replicaDesk{replica: r, accepts: true}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	begun, synced := make(chan error, 1), make(chan struct{})
+	begin := func() error { return subscribeAll(ctx, stderr, r, subs, synced) }
+	if !flags.login.asked() || loggedInAs(r, as) {
+		begun <- begin()
+	} else {
+		// What nobody may have, the server would refuse before it knows the user.
+		go func() {
+			err := loginDaemon(ctx, stderr, office, as, prompt)
+			if err == nil && ctx.Err() == nil {
+				err = begin()
+			}
+			begun <- err
+		}()
 	}
 
 	// Requests end when the daemon is asked to: a watch has no other end.
 	web := &http.Server{
-		Handler:           newAPI(daemonSource(r, url, flags.db)),
+		Handler:           newAPI(daemonSource(r, url, flags.db), office),
 		ReadHeaderTimeout: 10 * time.Second,
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 	}
@@ -114,38 +136,48 @@ func runDaemon(ctx context.Context, stderr io.Writer, url string, flags daemonFl
 		defer close(told)
 		newProgress(stderr, r, synced).run(ctx)
 	}()
+	kept := make(chan struct{})
+	go func() {
+		defer close(kept)
+		keepLogin(ctx, stderr, office, as)
+	}()
 
-	select {
-	case <-ctx.Done():
-	case err = <-served:
-		err = fmt.Errorf("local API: %w", err)
-		return err
+	for waiting := true; waiting; {
+		select {
+		case <-ctx.Done():
+			waiting = false
+		case err = <-served:
+			return fmt.Errorf("local API: %w", err)
+		case err = <-begun:
+			waiting = err == nil
+		}
 	}
+	stop()
 	<-told
+	<-kept
 	grace, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
-	if err := web.Shutdown(grace); err != nil {
+	if web.Shutdown(grace) != nil {
 		_ = web.Close()
 	}
-	return nil
+	return err
 }
 
 // subscribeAll subscribes to each publication. synced is closed when the server has
-// answered for all of them; what it refuses is told. It is nil where there is none.
-func subscribeAll(ctx context.Context, stderr io.Writer, r *replica.Replica, subs []subscription) (synced <-chan struct{}, err error) {
+// answered for all of them, if there are any; what it refuses is told.
+func subscribeAll(ctx context.Context, stderr io.Writer, r *replica.Replica, subs []subscription, synced chan<- struct{}) (err error) {
 	held := make([]*replica.Subscription, len(subs))
 	for i, sub := range subs {
 		if held[i], err = r.Subscribe(sub.name, params(sub.params)...); err != nil {
-			return nil, fmt.Errorf("--sub %s: %w", sub.name, err)
+			return fmt.Errorf("--sub %s: %w", sub.name, err)
 		}
 	}
 	if len(subs) == 0 {
 		if n, _ := subscriptions(r.Store()); n == 0 {
 			fmt.Fprintln(stderr, "no --sub is given: nothing is subscribed to")
 		}
-		return nil, nil
+		return nil
 	}
-	done := make(chan struct{})
 	go func() { // ends with ctx, at the latest
 		for i, s := range held {
 			if err := s.Ready(ctx); ctx.Err() != nil {
@@ -154,9 +186,9 @@ func subscribeAll(ctx context.Context, stderr io.Writer, r *replica.Replica, sub
 				fmt.Fprintf(stderr, "subscription %s: %v\n", subs[i].name, err)
 			}
 		}
-		close(done)
+		close(synced)
 	}()
-	return done, nil
+	return nil
 }
 
 // daemonSource is the replica as a source.
@@ -175,6 +207,23 @@ func daemonSource(r *replica.Replica, url, db string) *storeSource {
 			}
 			if !st.RetryAt.IsZero() {
 				b.Add("retryAt", ejson.DateValue(st.RetryAt.UnixMilli()))
+			}
+			if st.UserID != "" {
+				b.Add("user", ejson.StringValue(st.UserID))
+			}
+			if st.NeedsLogin {
+				b.Add("needsLogin", ejson.BoolValue(true))
+			}
+			if st.Resumed {
+				b.Add("resumed", ejson.BoolValue(true))
+			}
+			for _, n := range []struct {
+				name  string
+				calls int
+			}{{"outbox", st.Outbox}, {"parked", st.Parked}, {"failed", st.Failed}} {
+				if n.calls > 0 {
+					b.Add(n.name, ejson.NumberValue(float64(n.calls)))
+				}
 			}
 			if st.Calls > 0 {
 				b.Add("calls", ejson.NumberValue(float64(st.Calls)))

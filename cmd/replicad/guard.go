@@ -13,7 +13,7 @@ import (
 
 // isSystem reports whether a collection is bookkeeping.
 func isSystem(collection string) bool {
-	return strings.HasPrefix(collection, "sync.") || strings.HasPrefix(collection, "system.")
+	return strings.HasPrefix(collection, "sync.") || strings.HasPrefix(collection, "system.") || strings.HasPrefix(collection, "replicad.")
 }
 
 // checkCollection refuses the name of a collection that is bookkeeping, and says

@@ -29,7 +29,7 @@ var mayImport = map[string]string{
 	"ddp/accounts":      "ddp ddp/ejson ddp/server",
 	"sync":              "ddp ddp/client ddp/ejson persist query store",
 	"bench":             "ddp ddp/client ddp/ejson ddp/server observe persist query store sync",
-	"cmd/replicad":      "ddp ddp/client ddp/ejson ddp/server observe persist query store sync",
+	"cmd/replicad":      "ddp ddp/accounts ddp/client ddp/ejson ddp/server observe persist query store sync",
 }
 
 const (

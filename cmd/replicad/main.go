@@ -49,14 +49,14 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root.SetErr(stderr)
 	// What cobra finds wrong before a command runs is wrong in how it was called.
 	began := false
-	for _, cmd := range root.Commands() {
+	eachCommand(root, func(cmd *cobra.Command) {
 		if inner := cmd.RunE; inner != nil {
 			cmd.RunE = func(cmd *cobra.Command, args []string) error {
 				began = true
 				return inner(cmd, args)
 			}
 		}
-	}
+	})
 	cmd, err := root.ExecuteContextC(ctx)
 	switch {
 	case err == nil:
@@ -70,6 +70,14 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	default:
 		fmt.Fprintf(stderr, "replicad: %v\n", err)
 		return exitFailed
+	}
+}
+
+// eachCommand calls fn for every command below one.
+func eachCommand(cmd *cobra.Command, fn func(*cobra.Command)) {
+	for _, c := range cmd.Commands() {
+		fn(c)
+		eachCommand(c, fn)
 	}
 }
 
@@ -94,7 +102,7 @@ Begin with 'replicad demo'. It needs nothing else.`,
 	}
 	root.AddCommand(
 		newServe(), newSync(),
-		newFind(), newCount(), newDistinct(), newIndex(), newExplain(), newWatch(), newCall(), newStatus(), newObservers(),
+		newFind(), newCount(), newDistinct(), newIndex(), newExplain(), newWatch(), newCall(), newDo(), newOutbox(), newLogin(), newLogout(), newStatus(), newObservers(),
 		newUpdate(), newInsert(), newRemove(),
 		newDemo(),
 	)
