@@ -98,6 +98,12 @@
 // to find its documents again closes the replica, and does not stop its
 // subscriptions first.
 //
+// # Documents of an older program
+//
+// A program that changes the form of its documents raises Options.Schema, and brings
+// those of an older file to the new form in Options.Migrate: once, in one commit with the
+// number. A file of a newer program is refused.
+//
 // # Calls
 //
 // A call returns when the server has sent both its result and, in updated, that its

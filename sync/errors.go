@@ -26,6 +26,9 @@ var (
 	// ErrDropped is the result of a call that Pending.Drop took out of the outbox after it
 	// was sent: the server may have run it, or may yet.
 	ErrDropped = errors.New("sync: dropped from the outbox; the server may have run it")
+	// ErrSchema is returned by Open for a file whose documents are of a newer schema than
+	// Options.Schema. A *SchemaError has the numbers.
+	ErrSchema = errors.New("sync: documents of a newer schema")
 	// ErrNoCall is returned where the outbox has no such call, or not in that state.
 	ErrNoCall = errors.New("sync: no such call in the outbox")
 	// ErrNeedsLogin is the result of a Call that was made by a user who is not logged in

@@ -14,6 +14,17 @@ type Options struct {
 	Path string
 	// Delay is the longest time before a commit is synced to the file; 0 means 20ms.
 	Delay time.Duration
+	// Schema is the version of the documents that the program writes and understands. A
+	// file of a lower one is migrated by Open, a file of a higher one refused
+	// (ErrSchema). -1 takes every file as it is: for programs that only look.
+	Schema int
+	// Migrate rewrites the documents of a file of a lower schema (0: one that was made
+	// before there were any), as they are shown, with what pending calls foretold. All
+	// that it writes and the new schema are one commit, and on disk, before Open returns;
+	// an error (Open returns it) leaves the file as it was. It may write what the server
+	// publishes, too: that is shown until the server has sent it, in a new session.
+	// Calls in the outbox stay as they were made. nil: the documents need no change.
+	Migrate func(from int, tx *Tx) error
 	// MinBackoff is the base of the wait before dialing again: the first two
 	// retries come after 10ms (or MinBackoff, if that is less), retry n after
 	// MinBackoff × 2.2ⁿ ± 25 %, counting from 0. 0 means 1s.

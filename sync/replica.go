@@ -39,7 +39,8 @@ type Replica struct {
 //
 // Errors: a *client.DialError that is client.ErrURL; what persist.Open
 // returns (persist.ErrLocked where another process has the file, ErrFormat,
-// ErrNotReplica, ErrDamaged). The file is left as it was in each case. That the
+// ErrNotReplica, ErrDamaged); what Options.Migrate returned; a *SchemaError, which is
+// ErrSchema, for the file of a newer program. The file is left as it was in each case. That the
 // server cannot be reached is no error of Open: see Status.
 func Open(ctx context.Context, url string, opts Options) (*Replica, error) {
 	if opts.Client.Dial == nil && !(opts.Offline && url == "") {
@@ -53,7 +54,7 @@ func Open(ctx context.Context, url string, opts Options) (*Replica, error) {
 		return nil, err
 	}
 	l := newLoop(r)
-	if err := l.restore(); err != nil {
+	if err := l.restore(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("sync: open %q: %w", r.opts.Path, err), r.closeFile())
 	}
 	r.ctx, r.cancel = context.WithCancel(context.WithoutCancel(ctx))

@@ -63,8 +63,8 @@ func (r *Replica) Stub(name string, fn Stub) {
 	})
 }
 
-// Tx is the transaction of a stub: the store as it is, with what the stub has
-// written. It is void when the stub has returned.
+// Tx is the transaction of a stub, or of Options.Migrate: the store as it is, with what
+// was written in it. It is void when the stub has returned.
 type Tx struct {
 	tx     *store.Tx
 	l      *loop

@@ -1,6 +1,7 @@
 package sync
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -63,8 +64,11 @@ func (sub *subscribed) record(whole bool) ejson.Doc {
 }
 
 // restore takes up what the store was loaded with.
-func (l *loop) restore() error {
+func (l *loop) restore(ctx context.Context) error {
 	l.store.Claim(l.r, metaCollection, subsCollection, shadowCollection, OutboxCollection)
+	if err := l.migrate(ctx); err != nil {
+		return err
+	}
 	snap := l.store.Snapshot()
 	for _, doc := range snap.Each(metaCollection) {
 		if doc.ID() == replicaID {
@@ -73,6 +77,9 @@ func (l *loop) restore() error {
 		}
 		if doc.ID() == sessionID {
 			l.restorePosition(doc)
+			continue
+		}
+		if doc.ID() == schemaID {
 			continue
 		}
 		if doc.ID() == loginID {
