@@ -13,6 +13,30 @@ func BenchmarkParse(b *testing.B) {
 	}
 }
 
+// BenchmarkParseMany parses documents that are all different, so that no branch
+// can be learnt by heart.
+func BenchmarkParseMany(b *testing.B) {
+	texts := dataset(1000)
+	size := 0
+	for _, text := range texts {
+		size += len(text)
+	}
+	run := func(name string, d *Decoder) {
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(size / len(texts)))
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				d.Reset(texts[i%len(texts)])
+				if _, err := d.DocValue(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+	run("own", new(Decoder))
+	run("arena", &Decoder{Arena: new(Arena)})
+}
+
 // BenchmarkDecodeMessage reads an added message as package ddp does.
 func BenchmarkDecodeMessage(b *testing.B) {
 	text := message()

@@ -3,8 +3,6 @@ package ejson
 import (
 	"errors"
 	"fmt"
-	"strconv"
-	"strings"
 	"sync"
 )
 
@@ -44,12 +42,15 @@ func ParseValue(text []byte) (Value, error) {
 	return v, nil
 }
 
+// hugeBuffer is what a Decoder does not keep for long.
+const hugeBuffer = 1 << 20
+
 var decoders = sync.Pool{New: func() any { return new(Decoder) }}
 
 // release gives a Decoder back, unless one huge text has made it huge.
 func (d *Decoder) release() {
 	d.text = nil
-	if cap(d.w.buf) <= 1<<20 && cap(d.w.ents) <= 1<<16 {
+	if cap(d.w.buf) <= hugeBuffer && cap(d.w.ents) <= 1<<16 {
 		decoders.Put(d)
 	}
 }
@@ -78,17 +79,25 @@ type Decoder struct {
 	// it is to Meteor, instead of a value of CustomKind.
 	Strict bool
 
+	// Arena, where it is set, takes the documents and lists that are read. Then
+	// they lie one behind the other, and cost no allocation of their own.
+	Arena *Arena
+
 	text  []byte
 	pos   int
 	first bool // nothing has been read since the last BeginObject
 	w     writer
 	str   []byte // a string with escapes, or bytes that are not UTF-8
+	known shapes // the names that came before, where they came
 }
 
 // Reset begins to read a text. It is not copied, and must not change until it
 // has been read.
 func (d *Decoder) Reset(text []byte) {
 	d.text, d.pos, d.first = text, 0, false
+	if cap(d.w.buf) > hugeBuffer && len(text) < cap(d.w.buf)/16 {
+		d.w.buf = nil // it was for one huge text
+	}
 	d.w.reset()
 }
 
@@ -173,6 +182,38 @@ func (d *Decoder) DocValue() (Doc, error) {
 	return v.Doc(), err
 }
 
+// Document reads the fields of a document whose id DDP writes as wire, and
+// returns the document that [Doc.WithID] would make of both, and its id. It makes
+// it in one piece: the id shares the memory of the document, and nothing is copied
+// twice. The id undefined, "-", leaves a document without an _id.
+func (d *Decoder) Document(wire []byte) (Doc, ID, error) {
+	from := d.pos
+	if len(wire) > 0 && wire[0] < stringMark && !mistakable(peek(wire)) && len(d.text) <= MaxSize && d.space() == '{' {
+		d.w.reset()
+		f := d.w.open()
+		d.w.name(&f, idName.s)
+		d.w.buf = append(d.w.buf, wire...)
+		d.w.tag(tagString)
+		special, err := d.members(&f, false, 1, &d.known.whole)
+		if err == nil && !special && !f.dup && len(d.w.ents) <= manyFields {
+			d.w.finish(&f)
+			doc := Doc{d.keep(d.w.buf)}
+			at := 1 + len(idName.s)
+			return doc, ID{doc.s[at : at+len(wire)]}, nil
+		}
+		d.pos = from // an _id among the fields, or a fault
+	}
+	fields, err := d.DocValue()
+	if err != nil {
+		return Doc{}, ID{}, err
+	}
+	id, err := ParseWireID(string(wire))
+	if err != nil {
+		return Doc{}, ID{}, d.fail(err)
+	}
+	return fields.WithID(id), id, nil
+}
+
 // ArrayValue reads a value that must be a list.
 func (d *Decoder) ArrayValue() (Array, error) {
 	v, err := d.wants(List)
@@ -194,7 +235,7 @@ func (d *Decoder) Skip() (raw []byte, err error) {
 	d.space()
 	from := d.pos
 	d.w.reset()
-	if _, err := d.value(true, 1); err != nil {
+	if _, err := d.value(true, 1, nil); err != nil {
 		return nil, err
 	}
 	return d.text[from:d.pos], nil
@@ -224,7 +265,7 @@ func (d *Decoder) top(raw bool) (Value, error) {
 		return Value{}, d.fail(ErrTooLarge)
 	}
 	d.w.reset()
-	tag, err := d.value(raw, 0)
+	tag, err := d.value(raw, 0, &d.known.root)
 	if err != nil {
 		return Value{}, err
 	}
@@ -232,141 +273,16 @@ func (d *Decoder) top(raw bool) (Value, error) {
 	case tagNull, tagFalse, tagTrue, tagInt, tagFloat, tagDate:
 		return view(peek(d.w.buf), tag, 0, len(d.w.buf)), nil
 	}
-	s := string(d.w.buf)
+	s := d.keep(d.w.buf)
 	return view(s, tag, 0, len(s)), nil
 }
 
-// value reads a value in depth containers, writes its bytes and returns its
-// tag. Where raw is set, objects have no special meaning.
-func (d *Decoder) value(raw bool, depth int) (uint32, error) {
-	switch c := d.space(); c {
-	case '"':
-		s, err := d.string()
-		if err != nil {
-			return 0, err
-		}
-		d.w.buf = append(d.w.buf, s...)
-		return tagString, nil
-	case '{':
-		return d.object(raw, depth+1)
-	case '[':
-		return d.list(raw, depth+1)
-	case 't':
-		return tagTrue, d.word("true")
-	case 'f':
-		return tagFalse, d.word("false")
-	case 'n':
-		return tagNull, d.word("null")
-	default:
-		if c != '-' && (c < '0' || c > '9') {
-			return 0, d.unexpected("a value")
-		}
-		f, err := d.number()
-		if err != nil {
-			return 0, err
-		}
-		return d.w.number(f), nil
+// keep returns what has been written, in memory of its own.
+func (d *Decoder) keep(b []byte) string {
+	if d.Arena != nil {
+		return d.Arena.keep(peek(b))
 	}
-}
-
-func (d *Decoder) object(raw bool, depth int) (uint32, error) {
-	if depth > MaxDepth {
-		return 0, d.fail(ErrTooDeep)
-	}
-	if !raw {
-		if tag, ok := d.shortcut(); ok {
-			return tag, nil
-		}
-	}
-	from := d.pos
-	d.pos++
-	f := d.w.open()
-	c := d.space()
-	if c == '}' {
-		d.pos++
-		d.w.close(&f)
-		return tagObject, nil
-	}
-	special := false
-	for {
-		if c != '"' {
-			return 0, d.unexpected("a name in quotes")
-		}
-		name, err := d.string()
-		if err != nil {
-			return 0, err
-		}
-		if !raw && len(d.w.ents) == f.base && isSpecial(name) {
-			// The object may stand for a value. Whether it does, all its names
-			// tell; until then its members are read as they are.
-			special, raw = true, true
-		}
-		d.w.name(&f, peek(name))
-		if c = d.space(); c != ':' {
-			return 0, d.unexpected("':'")
-		}
-		d.pos++
-		at := len(d.w.ents) - 1
-		tag, err := d.value(raw, depth)
-		if err != nil {
-			name, _ := nameAt(peek(d.w.buf), f.start+int(d.w.ents[at].off))
-			return 0, under(err, strings.Clone(name))
-		}
-		d.w.tag(tag)
-		if c = d.space(); c == '}' {
-			break
-		}
-		if c != ',' {
-			return 0, d.unexpected("',' or '}'")
-		}
-		d.pos++
-		c = d.space()
-	}
-	d.pos++
-	d.w.close(&f)
-	if special {
-		end := d.pos
-		d.pos = from // of the errors
-		tag, err := d.interpret(f.start)
-		if err != nil {
-			return 0, err
-		}
-		d.pos = end
-		return tag, nil
-	}
-	return tagObject, nil
-}
-
-func (d *Decoder) list(raw bool, depth int) (uint32, error) {
-	if depth > MaxDepth {
-		return 0, d.fail(ErrTooDeep)
-	}
-	d.pos++
-	f := d.w.open()
-	if d.space() == ']' {
-		d.pos++
-		d.w.close(&f)
-		return tagList, nil
-	}
-	for i := 0; ; i++ {
-		d.w.element(&f)
-		tag, err := d.value(raw, depth)
-		if err != nil {
-			return 0, under(err, strconv.Itoa(i))
-		}
-		d.w.tag(tag)
-		c := d.space()
-		d.pos++
-		if c == ']' {
-			break
-		}
-		if c != ',' {
-			d.pos--
-			return 0, d.unexpected("',' or ']'")
-		}
-	}
-	d.w.close(&f)
-	return tagList, nil
+	return string(b)
 }
 
 func (d *Decoder) fail(err error) error {

@@ -4,23 +4,33 @@ import (
 	"encoding/binary"
 	"errors"
 	"math/bits"
-	"strconv"
 	"unicode/utf8"
 )
 
 // space passes white space and returns the character behind it, 0 at the end.
-func (d *Decoder) space() byte {
-	for d.pos < len(d.text) {
-		c := d.text[d.pos]
-		if c > ' ' {
-			return c
-		}
-		if c != ' ' && c != '\n' && c != '\t' && c != '\r' {
-			return c
-		}
-		d.pos++
+func (d *Decoder) space() (c byte) {
+	c, d.pos = spaceAt(d.text, d.pos)
+	return c
+}
+
+// charAt is text[p], and 0 behind the end.
+func charAt(text []byte, p int) byte {
+	if p < len(text) {
+		return text[p]
 	}
 	return 0
+}
+
+// spaceAt is space from p, which it moves.
+func spaceAt(text []byte, p int) (byte, int) {
+	for p < len(text) {
+		c := text[p]
+		if c != ' ' && c != '\n' && c != '\t' && c != '\r' {
+			return c, p
+		}
+		p++
+	}
+	return 0, p
 }
 
 func (d *Decoder) word(w string) error {
@@ -46,6 +56,14 @@ const (
 func stops(x uint64) uint64 {
 	q, s := x^ones*'"', x^ones*'\\'
 	return ((q-ones)&^q | (s-ones)&^s | (x-ones*' ')&^x) & highs
+}
+
+// plainBytes returns how many of eight bytes stand before the first that is a
+// quote, a backslash, a control character or not ASCII. Where a byte of x, xored
+// with 2, is below 0x21, it was one of the control characters or a quote.
+func plainBytes(x uint64) int {
+	low, slash := (x^ones*2)-ones*0x21, (x^ones*'\\')-ones
+	return bits.TrailingZeros64((low|slash|x)&highs) / 8
 }
 
 // quoted finds the end of a run of characters that stand for themselves: the
@@ -194,73 +212,4 @@ func (d *Decoder) hex4(at int) (r rune, ok bool) {
 		r = r<<4 | rune(c)
 	}
 	return r, true
-}
-
-// pow10 are the powers of ten that a float64 holds exactly.
-var pow10 = [...]float64{
-	1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11,
-	1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
-}
-
-// number reads a number. Most are an exact integer of at most 2^53, divided by a
-// power of ten that is exact too: then one division gives the nearest float64.
-func (d *Decoder) number() (float64, error) {
-	b, p := d.text, d.pos
-	negative := b[p] == '-'
-	if negative {
-		p++
-	}
-	var m uint64 // the digits, while there are at most 19
-	digits := func() int {
-		from := p
-		for p < len(b) && b[p]-'0' <= 9 {
-			m = 10*m + uint64(b[p]-'0')
-			p++
-		}
-		return p - from
-	}
-	bad := func() (float64, error) {
-		d.pos = p
-		if p >= len(b) {
-			return 0, d.fail(errUnexpectedEnd)
-		}
-		return 0, d.fail(errNumber)
-	}
-	zero := p < len(b) && b[p] == '0'
-	n := digits()
-	if n == 0 || zero && n > 1 {
-		return bad()
-	}
-	frac := 0
-	if p < len(b) && b[p] == '.' {
-		p++
-		if frac = digits(); frac == 0 {
-			return bad()
-		}
-	}
-	exact := n+frac <= 19 && m <= 1<<53 && frac < len(pow10)
-	if p < len(b) && b[p]|0x20 == 'e' {
-		exact = false
-		p++
-		if p < len(b) && (b[p] == '+' || b[p] == '-') {
-			p++
-		}
-		if digits() == 0 {
-			return bad()
-		}
-	}
-	text := b[d.pos:p]
-	d.pos = p
-	if !exact {
-		f, _ := strconv.ParseFloat(peek(text), 64) // out of range: infinite
-		return f, nil
-	}
-	f := float64(m)
-	if frac > 0 {
-		f /= pow10[frac]
-	}
-	if negative {
-		f = -f
-	}
-	return f, nil
 }

@@ -100,7 +100,10 @@ func (w *writer) finish(f *frame) {
 	n, size := len(ents), len(w.buf)-f.start
 	if n <= maxNarrow && size <= maxNarrowData {
 		at := len(w.buf)
-		w.buf = slices.Grow(w.buf, 4*n+1)[:at+4*n+1]
+		if cap(w.buf)-at <= 4*n {
+			w.buf = slices.Grow(w.buf, 4*n+1)
+		}
+		w.buf = w.buf[:at+4*n+1]
 		table := w.buf[at:]
 		for i, e := range ents {
 			binary.LittleEndian.PutUint32(table[4*i:], e.off|e.meta)
