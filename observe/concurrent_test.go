@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"runtime"
 	"slices"
@@ -164,7 +165,7 @@ func TestIntakeMerge(t *testing.T) {
 	}
 	var seqs []store.Seq
 	got := map[uint64]ejson.Doc{}
-	for e, ok := in.take(); ok; e, ok = in.take() {
+	for _, e := range in.take(nil, math.MaxInt) {
 		seqs = append(seqs, e.seq)
 		for _, c := range e.changes {
 			if c.Collection != "c" {

@@ -79,3 +79,13 @@ func (df *difference) take() []delta {
 	*df = difference{}
 	return list
 }
+
+// reset empties the difference, and keeps what little space it had.
+func (df *difference) reset() {
+	if cap(df.list) > walkable {
+		*df = difference{}
+		return
+	}
+	clear(df.list)
+	df.list = df.list[:0]
+}

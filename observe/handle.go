@@ -177,14 +177,14 @@ func committed(ctx context.Context, s *store.Store, seq store.Seq) error {
 	}
 }
 
-// push puts a parcel into the mailbox. The hub's mutex is held.
-func (h *Handle) push(p *parcel) {
+// push puts news into the mailbox. The hub's mutex is held.
+func (h *Handle) push(n *news) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.stopped {
 		return
 	}
-	if !h.mail.add(p, h.res, h.paused) {
+	if !h.mail.add(n, h.paused) {
 		return
 	}
 	h.pushed++
@@ -249,7 +249,7 @@ func (h *Handle) poll() (b docBatch, number uint64, ok bool) {
 	seq, deltas := h.mail.takeMerged()
 	h.stats.merged++
 	h.mu.Unlock()
-	return docBatch{Seq: seq, Events: h.res.events(deltas)}, number, true
+	return docBatch{Seq: seq, Events: h.res.events(nil, deltas)}, number, true
 }
 
 // finish notes that a batch has been delivered, and how long that took; 0 for

@@ -2,6 +2,7 @@ package observe
 
 import (
 	"context"
+	"math"
 	"slices"
 	"sync"
 
@@ -34,6 +35,7 @@ type hub struct {
 	changed uint64    // number of changes, likewise
 	touched []*result // by the commit at hand
 	found   []*result // by the change at hand
+	batch   []entry   // at hand; none is left when the mutex is free
 	scratch scratch
 	waiters []reached
 	paused  bool
@@ -106,15 +108,12 @@ func (h *hub) work() bool {
 }
 
 func (h *hub) workLocked() bool {
-	for n := 0; n < portion; {
-		e, ok := h.in.take()
-		if !ok {
-			return false
-		}
-		n += 1 + len(e.changes)
-		h.applyLocked(e)
+	h.batch = h.in.take(h.batch[:0], portion)
+	for i := range h.batch {
+		h.applyLocked(h.batch[i])
+		h.batch[i] = entry{}
 	}
-	return true
+	return len(h.batch) > 0
 }
 
 // applyLocked works in one commit.
@@ -173,12 +172,13 @@ func (r *result) flush(seq store.Seq) {
 	if len(r.diff.list) == 0 {
 		return
 	}
-	p := &parcel{seq: seq, deltas: r.diff.take()}
+	n := news{seq: seq, deltas: r.diff.list, res: r}
 	for _, hd := range r.handles {
 		if seq > hd.since {
-			hd.push(p)
+			hd.push(&n)
 		}
 	}
+	r.diff.reset()
 }
 
 // reach waits until everything that the store has noted so far, up to seq, is
@@ -285,11 +285,7 @@ func (h *hub) dropLocked(r *result) {
 
 // loadedLocked brings a result that has been loaded to the present.
 func (h *hub) loadedLocked(r *result) store.Seq {
-	for {
-		e, ok := r.backlog.take()
-		if !ok {
-			break
-		}
+	for _, e := range r.backlog.take(nil, math.MaxInt) {
 		if e.seq <= r.since {
 			continue
 		}
@@ -301,7 +297,7 @@ func (h *hub) loadedLocked(r *result) store.Seq {
 	}
 	r.backlog = intake{}
 	h.replenishLocked(r)
-	r.diff.take() // nobody has seen the state before it
+	r.diff.reset() // nobody has seen the state before it
 	seq := max(h.seq, r.since)
 	for _, hd := range r.handles {
 		hd.since = seq

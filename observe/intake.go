@@ -29,22 +29,31 @@ const mergeFrom = 4096
 func (in *intake) empty() bool { return in.head == len(in.entries) }
 
 func (in *intake) add(e entry) {
+	if in.head > len(in.entries)/2 {
+		// More has been taken than waits: its place is used again.
+		n := copy(in.entries, in.entries[in.head:])
+		clear(in.entries[n:])
+		in.entries, in.head = in.entries[:n], 0
+	}
 	in.entries = append(in.entries, e)
 	in.changes += len(e.changes)
 }
 
-func (in *intake) take() (entry, bool) {
-	if in.empty() {
-		return entry{}, false
+// take moves entries from the intake to the end of to, until they have so many
+// changes or commits.
+func (in *intake) take(to []entry, most int) []entry {
+	for n := 0; n < most && !in.empty(); n++ {
+		e := &in.entries[in.head]
+		n += len(e.changes)
+		in.changes -= len(e.changes)
+		to = append(to, *e)
+		*e = entry{}
+		in.head++
 	}
-	e := in.entries[in.head]
-	in.entries[in.head] = entry{}
-	in.head++
-	in.changes -= len(e.changes)
 	if in.empty() {
 		in.entries, in.head, in.changes, in.merged = in.entries[:0], 0, 0, 0
 	}
-	return e, true
+	return to
 }
 
 // merge makes one entry of all that follow commit keep, if it is time to.
@@ -108,22 +117,26 @@ type inbox struct {
 // note takes a commit from the store.
 func (ib *inbox) note(collection string, c *store.Commit) {
 	ib.mu.Lock()
+	first := ib.intake.empty()
 	ib.intake.add(entry{c.Seq, c.Changes})
 	ib.last = c.Seq
 	if ib.held == 0 {
 		ib.intake.merge(collection, ib.keep)
 	}
 	ib.mu.Unlock()
-	signal(ib.wake)
+	if first { // of the others the hub will hear when it takes this one
+		signal(ib.wake)
+	}
 }
 
-func (ib *inbox) take() (entry, bool) {
+// take is the intake's, and takes nothing while the inbox is held.
+func (ib *inbox) take(to []entry, most int) []entry {
 	ib.mu.Lock()
 	defer ib.mu.Unlock()
 	if ib.held > 0 {
-		return entry{}, false
+		return to
 	}
-	return ib.intake.take()
+	return ib.intake.take(to, most)
 }
 
 func (ib *inbox) noted() store.Seq {

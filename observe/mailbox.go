@@ -2,12 +2,40 @@ package observe
 
 import "github.com/replicad/replicad/store"
 
-// parcel is what one commit did to a result. The handles of the result share it.
+// news is what one commit did to a result, on its way to the result's handles.
+type news struct {
+	seq    store.Seq
+	deltas []delta // of the result's difference, until there is a parcel
+	res    *result
+	parcel *parcel // nil until a handle wants one
+}
+
+// parcel is news that a handle keeps until it is delivered. The handles of the
+// result share it.
 type parcel struct {
 	seq    store.Seq
 	deltas []delta
-	events []docEvent // made when the first handle wants them
-	made   bool
+	events []docEvent
+
+	// Most commits change one document of a result: then there is no other memory.
+	one  [1]delta
+	room [1]docEvent
+}
+
+// pack makes the parcel, before the result changes again.
+func (n *news) pack() *parcel {
+	if n.parcel == nil {
+		p := &parcel{seq: n.seq}
+		if len(n.deltas) == 1 {
+			p.one[0] = n.deltas[0]
+			p.deltas = p.one[:]
+		} else {
+			p.deltas = n.res.diff.take()
+		}
+		p.events = n.res.events(p.room[:0], p.deltas)
+		n.parcel = p
+	}
+	return n.parcel
 }
 
 // A handle that lags by no more than this is given its batches one by one.
@@ -35,17 +63,20 @@ func (m *mailbox) len() int { return len(m.queue) - m.head }
 // size is the number of deltas that it holds.
 func (m *mailbox) size() int { return m.deltas + len(m.merged.list) }
 
-// add puts a parcel in and reports whether there was anything to put. It is
-// called before the result changes again.
-func (m *mailbox) add(p *parcel, r *result, merge bool) bool {
-	if !merge && !m.late && (m.len() == 0 || m.len() < maxQueued && m.deltas+len(p.deltas) <= maxDeltas) {
-		if !p.made {
-			p.events, p.made = r.events(p.deltas), true
-		}
+// add puts news in and reports whether there was anything to put. It is called
+// before the result changes again.
+func (m *mailbox) add(n *news, merge bool) bool {
+	if !merge && !m.late && (m.len() == 0 || m.len() < maxQueued && m.deltas+len(n.deltas) <= maxDeltas) {
+		p := n.pack()
 		if len(p.events) == 0 && m.len() == 0 {
 			// What the projection hides is no batch. The handle goes on from a
 			// state that differs from the one it was told only in what is hidden.
 			return false
+		}
+		if m.head == maxQueued { // it is never full and never empty
+			k := copy(m.queue, m.queue[m.head:])
+			clear(m.queue[k:])
+			m.queue, m.head = m.queue[:k], 0
 		}
 		m.queue = append(m.queue, p)
 		m.deltas += len(p.deltas)
@@ -53,8 +84,8 @@ func (m *mailbox) add(p *parcel, r *result, merge bool) bool {
 	}
 	m.mergeAll()
 	m.late = true
-	m.seq = p.seq
-	for _, d := range p.deltas {
+	m.seq = n.seq
+	for _, d := range n.deltas {
 		m.merged.fold(d)
 	}
 	return true

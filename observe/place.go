@@ -63,9 +63,6 @@ type step struct {
 // the last. The fewest documents move: of those with a delta, a longest
 // increasing subsequence stays.
 func (s span) place(steps []step) []docEvent {
-	if len(steps) == 1 {
-		return s.placeOne(&steps[0])
-	}
 	olds := make([]*step, 0, len(steps)) // in the order before
 	news := make([]*step, 0, len(steps)) // in the order now
 	for i := range steps {
@@ -102,16 +99,15 @@ func (s span) place(steps []step) []docEvent {
 	return events
 }
 
-// placeOne is place for a single delta, which needs no sorting.
-func (s span) placeOne(st *step) []docEvent {
+// placeOne is place for a single delta, which needs no sorting. It appends to events.
+func (s span) placeOne(events []docEvent, st *step) []docEvent {
 	switch {
 	case st.new.none():
-		return []docEvent{{Kind: Removed, ID: st.id, Old: st.was, From: s.rank(st.old.key), To: -1}}
+		return append(events, docEvent{Kind: Removed, ID: st.id, Old: st.was, From: s.rank(st.old.key), To: -1})
 	case st.old.none():
 		to := s.rank(st.new.key)
-		return []docEvent{{Kind: Added, ID: st.id, New: st.is, From: -1, To: to, Before: s.idAt(to + 1)}}
+		return append(events, docEvent{Kind: Added, ID: st.id, New: st.is, From: -1, To: to, Before: s.idAt(to + 1)})
 	}
-	var events []docEvent
 	to := s.rank(st.new.key)
 	from := to
 	if st.old.key != st.new.key {

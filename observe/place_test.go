@@ -115,7 +115,7 @@ func TestPlace(t *testing.T) {
 			all = append(all, item{"zzz", shown(200, 0)})
 		}
 		res := &result{order: &order{tree: bulk(all), scratch: new(scratch)}, skip: skip, limit: limit}
-		events := res.events(deltas)
+		events := res.events(nil, deltas)
 
 		var before, after []ejson.Doc
 		for _, it := range olds {

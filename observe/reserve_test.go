@@ -263,8 +263,7 @@ func TestWindowAheadOfHub(t *testing.T) {
 	for i := range 100 { // the hub does not know of these when it reads again
 		putDoc(t, s, thing(100+i, 50-i%7))
 	}
-	e, _ := h.in.take()
-	h.applyLocked(e)
+	h.applyLocked(h.in.take(nil, 1)[0])
 	if ahead := w.h.res.since; ahead != s.Snapshot().Seq() || h.seq >= ahead {
 		t.Errorf("the window is at %d and the hub at %d of %d", ahead, h.seq, s.Snapshot().Seq())
 	}

@@ -218,12 +218,16 @@ func (r *result) cross(i int, was, is bool, to int) {
 }
 
 // events turns deltas, which lead to the state that the result is in, into
-// events. What the projection hides gives none. The hub's mutex is held.
-func (r *result) events(deltas []delta) []docEvent {
-	if len(deltas) == 0 {
+// events, in the space of room if that is enough. What the projection hides gives
+// none. The hub's mutex is held.
+func (r *result) events(room []docEvent, deltas []delta) []docEvent {
+	switch {
+	case len(deltas) == 0:
 		return nil
-	}
-	if r.order != nil {
+	case len(deltas) == 1 && r.order != nil:
+		st := r.step(&deltas[0])
+		return r.span().placeOne(room, &st)
+	case r.order != nil:
 		for i := range deltas {
 			r.steps = append(r.steps, r.step(&deltas[i]))
 		}
@@ -235,7 +239,10 @@ func (r *result) events(deltas []delta) []docEvent {
 		}
 		return events
 	}
-	events := make([]docEvent, 0, len(deltas))
+	events := room
+	if cap(room) < len(deltas) {
+		events = make([]docEvent, 0, len(deltas))
+	}
 	for i := range deltas {
 		switch st := r.step(&deltas[i]); {
 		case st.old.none():
