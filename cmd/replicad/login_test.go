@@ -161,7 +161,9 @@ func TestLoginLost(t *testing.T) {
 	with := startSync(t, "ws://"+l.addr, "--user", "alice", "--password-file", secret(t, "wonder"))
 	without := startSync(t, "ws://"+l.addr)
 	ok(t, "wonder\n", "login", "--user", "alice", "--password-file", "-", "--addr", without.addr)
-	user := func(d ejson.Doc) bool { return live(d) && d.Field("user").Str() == b.alice && !d.Field("needsLogin").Bool() }
+	user := func(d ejson.Doc) bool {
+		return live(d) && d.Field("user").Str() == b.alice && !d.Field("needsLogin").Bool()
+	}
 	await(t, with.addr, user)
 	await(t, without.addr, user)
 	l.cut()

@@ -24,6 +24,7 @@ type serveFlags struct {
 	collections []string
 	indexes     []string
 	allowWrites bool
+	remember    time.Duration
 	verbose     bool
 }
 
@@ -41,7 +42,9 @@ func newServe() *cobra.Command {
 		Short: "Serve the collections of a store over DDP",
 		Long: `serve is a DDP server over a store. It publishes each collection under its name; a
 subscription may give a selector, and options with sort, skip, limit and fields. With
---allow-writes it has Meteor's own methods /<coll>/insert, update and remove.
+--allow-writes it has Meteor's own methods /<coll>/insert, update and remove. Calls
+whose ids are unique for ever, as those of 'replicad do' are, are made once: what they
+were answered is kept in the file, in the commit of what they wrote.
 
 There are no accounts: whoever can connect can read everything, and with
 --allow-writes change everything. Listen on loopback, or behind something that knows
@@ -59,6 +62,7 @@ who is who.`,
 	cmd.Flags().StringSliceVar(&flags.collections, "collection", nil, "publish this collection though it is empty")
 	cmd.Flags().StringArrayVar(&flags.indexes, "index", nil, "index a collection, `COLL:KEY[,KEY]`; may be given again")
 	cmd.Flags().BoolVar(&flags.allowWrites, "allow-writes", false, "let clients insert, update and remove")
+	cmd.Flags().DurationVar(&flags.remember, "remember", 30*24*time.Hour, "how long a call is remembered: sent again, it is answered and not made again")
 	cmd.Flags().BoolVarP(&flags.verbose, "verbose", "v", false, "log every connection")
 	_ = cmd.MarkFlagFilename("db")
 	return cmd
@@ -76,6 +80,9 @@ func runServe(ctx context.Context, stdin io.Reader, stderr io.Writer, flags serv
 	}
 	if err := checkCollections("--collection", flags.collections); err != nil {
 		return err
+	}
+	if flags.remember <= 0 {
+		return usagef("--remember wants a time, such as 720h, got %v", flags.remember)
 	}
 	listener, err := net.Listen("tcp", flags.listen)
 	if err != nil {
@@ -95,6 +102,11 @@ func runServe(ctx context.Context, stdin io.Reader, stderr io.Writer, flags serv
 	for _, ix := range indexes {
 		if err := s.Collection(ix.collection).Index(ix.keys...); err != nil {
 			return usagef("--index %s: %w", ix.collection, err)
+		}
+	}
+	if flags.allowWrites {
+		if err := rememberFor(s, flags.remember); err != nil {
+			return fmt.Errorf("--remember: %w", err)
 		}
 	}
 	for _, load := range loads {

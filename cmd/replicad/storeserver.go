@@ -34,6 +34,7 @@ type storeServer struct {
 func newStoreServer(s *store.Store, opts storeServerOptions) *storeServer {
 	srv := &storeServer{store: s, flush: opts.flush}
 	srv.ddp.Logger = opts.logger
+	srv.ddp.Recall = srv.recall
 	for _, name := range opts.collections {
 		srv.ddp.Publish(name, srv.publication(name))
 		if opts.allowWrites {
