@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 
@@ -26,7 +27,7 @@ func sizes(b *testing.B, fn func(b *testing.B, n int)) {
 
 var (
 	docsMu   sync.Mutex // guards docsMade
-	docsMade = map[int][]ejson.Doc{}
+	docsMade []ejson.Doc
 )
 
 // docs returns the first n documents, made once a process. They must not be
@@ -34,22 +35,41 @@ var (
 func docs(n int) []ejson.Doc {
 	docsMu.Lock()
 	defer docsMu.Unlock()
-	if docsMade[n] == nil {
-		docsMade[n] = Docs(1, n)
+	if len(docsMade) < n {
+		docsMade = Docs(1, n)
 	}
-	return docsMade[n]
+	return docsMade[:n:n]
+}
+
+// draws is how many ids are drawn beforehand: a power of two, so that taking turns
+// costs nothing, and so many that not all of their documents stay in a cache.
+const draws = 1 << 16
+
+// drawn returns ids drawn from the first n documents, each in memory of its own, in
+// the order of use, as callers have them.
+func drawn(seed uint32, n int) []ejson.ID {
+	r := NewRand(seed)
+	ids := make([]ejson.ID, draws)
+	for i := range ids {
+		ids[i] = ejson.StringID(strings.Clone(docs(n)[r.Intn(n)].Field("_id").Str()))
+	}
+	return ids
 }
 
 // indexed returns an empty store with the two indexes of W1.
 func indexed(tb testing.TB, opts store.Options) *store.Store {
 	s := store.New(opts)
+	index(tb, s)
+	return s
+}
+
+func index(tb testing.TB, s *store.Store) {
 	c := s.Collection(coll)
 	for _, keys := range [][]string{{"author"}, {"room", "-ts"}} {
 		if err := c.Index(keys...); err != nil {
 			tb.Fatal(err)
 		}
 	}
-	return s
 }
 
 // loaded returns a store with the two indexes and n documents.

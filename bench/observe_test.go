@@ -16,27 +16,44 @@ import (
 // clock stops.
 func BenchmarkW6(b *testing.B) {
 	sizes(b, func(b *testing.B, n int) {
-		b.Run("a/batch", func(b *testing.B) { increment(b, loaded(b, n), n, 1000) })
-		b.Run("a/commit", func(b *testing.B) { increment(b, loaded(b, n), n, 1) })
+		s := loaded(b, n)
+		ids := drawn(6, n)
 		for _, size := range []int{1, 1000} {
 			name := map[int]string{1: "commit", 1000: "batch"}[size]
-			b.Run("b/"+name, func(b *testing.B) {
-				s := loaded(b, n)
-				increment(b, s, n, size, watchers(b, s, "room", Room, 100)...)
-			})
-			b.Run("c/"+name, func(b *testing.B) {
-				s := loaded(b, n)
-				increment(b, s, n, size, watchers(b, s, "author", Author, 1000)...)
-			})
+			b.Run("a/"+name, func(b *testing.B) { increment(b, s, ids, size) })
+			b.Run("b/"+name, func(b *testing.B) { increment(b, s, ids, size, watchers(b, s, 100, byRoom)...) })
+			b.Run("c/"+name, func(b *testing.B) { increment(b, s, ids, size, watchers(b, s, 1000, byAuthor)...) })
 		}
 	})
 }
 
-// watchers observes k values of a field, one each.
-func watchers(b *testing.B, s *store.Store, field string, name func(int) string, k int) []*observe.Handle {
+// BenchmarkW6Observers increments documents each of which is watched by exactly one
+// of k observers: the cost of a change beside 10 to 10,000 of them.
+func BenchmarkW6Observers(b *testing.B) {
+	const n = 100_000
+	s := loaded(b, n)
+	for _, k := range []int{10, 100, 1_000, 10_000} {
+		b.Run(fmt.Sprintf("K=%d", k), func(b *testing.B) {
+			r := NewRand(61)
+			ids := make([]ejson.ID, draws)
+			for i := range ids {
+				ids[i] = docs(n)[r.Intn(k)*(n/k)].ID()
+			}
+			increment(b, s, ids, 1, watchers(b, s, k, func(i int) ejson.Doc {
+				return selector(map[string]any{"n": i * (n / k)})
+			})...)
+		})
+	}
+}
+
+func byRoom(i int) ejson.Doc   { return selector(map[string]any{"room": Room(i)}) }
+func byAuthor(i int) ejson.Doc { return selector(map[string]any{"author": Author(i)}) }
+
+// watchers starts k observers.
+func watchers(b *testing.B, s *store.Store, k int, sel func(int) ejson.Doc) []*observe.Handle {
 	handles := make([]*observe.Handle, k)
 	for i := range handles {
-		h, err := observe.Start(s.Collection(coll).Find(selector(map[string]any{field: name(i)})), func(observe.Batch[ejson.Doc]) {})
+		h, err := observe.Start(s.Collection(coll).Find(sel(i)), func(observe.Batch[ejson.Doc]) {})
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -46,27 +63,35 @@ func watchers(b *testing.B, s *store.Store, field string, name func(int) string,
 	return handles
 }
 
-// increment adds one to nested.likes of random documents, size a commit, and
-// waits for what watches.
-func increment(b *testing.B, s *store.Store, n, size int, handles ...*observe.Handle) {
-	r := NewRand(6)
-	list := docs(n)
-	var last store.Seq
+// likes is the modifier of W6.
+func likes(tb testing.TB) *query.Modifier {
 	inc, err := query.CompileModifier(map[string]any{"$inc": map[string]any{"nested.likes": 1}})
 	if err != nil {
-		b.Fatal(err)
+		tb.Fatal(err)
 	}
+	return inc
+}
+
+// increment adds one to nested.likes of the documents of ids, size a commit, and
+// waits for what watches.
+func increment(b *testing.B, s *store.Store, ids []ejson.ID, size int, handles ...*observe.Handle) {
+	inc := likes(b)
+	next, left := 0, 0
+	step := func(tx *store.Tx) error {
+		for range left {
+			if _, err := tx.UpdateID(coll, ids[next%draws], inc); err != nil {
+				return err
+			}
+			next++
+		}
+		return nil
+	}
+	var last store.Seq
 	b.ReportAllocs()
 	b.ResetTimer()
-	for done := 0; done < b.N; done += size {
-		seq, err := s.Update(func(tx *store.Tx) error {
-			for range min(size, b.N-done) {
-				if _, err := tx.UpdateID(coll, list[r.Intn(n)].ID(), inc); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
+	for next < b.N {
+		left = min(size, b.N-next)
+		seq, err := s.Update(step)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -80,72 +105,99 @@ func increment(b *testing.B, s *store.Store, n, size int, handles ...*observe.Ha
 }
 
 // BenchmarkW7 keeps the 50 newest of a room while documents are inserted, updated
-// and removed in turn, each its own commit: anywhere, and all in the room.
+// and removed in turn, each its own commit, with every difference delivered before
+// the clock stops. The documents are made beforehand (see Churn). "unwatched" is the
+// store alone; "in-window/waited" waits after each commit until its difference has
+// been delivered: the latency of a change, with no two of them merged.
 func BenchmarkW7(b *testing.B) {
 	sizes(b, func(b *testing.B, n int) {
-		for _, in := range []string{"anywhere", "in-room"} {
-			b.Run(in, func(b *testing.B) {
-				s := loaded(b, n)
-				events := 0
-				q := s.Collection(coll).Find(selector(map[string]any{"room": Room(7)})).Sort("-ts").Limit(50)
-				h, err := observe.Start(q, func(batch observe.Batch[ejson.Doc]) { events += len(batch.Events) })
-				if err != nil {
-					b.Fatal(err)
+		s := loaded(b, n)
+		for _, where := range []Where{Anywhere, InRoom, InWindow} {
+			c := NewChurn(n, where)
+			put(b, s, c.Start())
+			b.Run(where.String(), func(b *testing.B) { churn(b, s, c, true, false) })
+			switch where {
+			case InRoom:
+				b.Run("in-room/unwatched", func(b *testing.B) { churn(b, s, c, false, false) })
+			case InWindow:
+				b.Run("in-window/waited", func(b *testing.B) { churn(b, s, c, true, true) })
+			}
+			if _, err := s.Update(func(tx *store.Tx) error {
+				for _, d := range c.Start() {
+					tx.Delete(coll, d.ID())
 				}
-				b.Cleanup(h.Stop)
-				r := NewRand(7)
-				fresh := func(i int) ejson.Doc {
-					d := Doc(r, n+i)
-					if in == "in-room" {
-						d = d.With("room", Room(7))
-					}
-					return d
-				}
-				var mine []ejson.Doc
-				for i := range 1000 {
-					mine = append(mine, fresh(-i))
-				}
-				put(b, s, mine)
-				b.ReportAllocs()
-				var last store.Seq
-				i := 0
-				for b.Loop() {
-					at := r.Intn(len(mine))
-					last, err = s.Update(func(tx *store.Tx) error {
-						switch i++; i % 3 {
-						case 0:
-							mine = append(mine, fresh(i))
-							return tx.Put(coll, mine[len(mine)-1])
-						case 1:
-							mine[at] = mine[at].With("ts", ejson.DateValue(Start+int64(r.Intn(1_000_000_000))))
-							return tx.Put(coll, mine[at])
-						default:
-							tx.Delete(coll, mine[at].ID())
-							mine[at] = mine[len(mine)-1]
-							mine = mine[:len(mine)-1]
-							return nil
-						}
-					})
-					if err != nil {
-						b.Fatal(err)
-					}
-				}
-				if err := h.Wait(context.Background(), last); err != nil {
-					b.Fatal(err)
-				}
-				b.ReportMetric(float64(events)/float64(i), "events/op")
-			})
+				return nil
+			}); err != nil {
+				b.Fatal(err)
+			}
 		}
 	})
+}
+
+// churn runs b.N changes of a stream, and then the rest of its cycle, so that the
+// next run finds the store as this one did.
+func churn(b *testing.B, s *store.Store, c *Churn, watched, waited bool) {
+	events := 0
+	wait := func(store.Seq) {}
+	if watched {
+		q := s.Collection(coll).Find(selector(map[string]any{"room": Room(ChurnRoom)})).Sort("-ts").Limit(50)
+		h, err := observe.Start(q, func(batch observe.Batch[ejson.Doc]) { events += len(batch.Events) })
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Cleanup(h.Stop)
+		events = 0
+		wait = func(seq store.Seq) {
+			if err := h.Wait(context.Background(), seq); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	ids := make([]ejson.ID, c.Len())
+	for i := range ids {
+		ids[i] = c.Op(i).Doc.ID()
+	}
+	i := 0
+	step := func(tx *store.Tx) error {
+		op := c.Op(i)
+		if op.Kind == Remove {
+			tx.Delete(coll, ids[i%len(ids)])
+			return nil
+		}
+		return tx.Put(coll, op.Doc)
+	}
+	b.ReportAllocs()
+	b.ResetTimer()
+	var last store.Seq
+	for i < b.N {
+		seq, err := s.Update(step)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if last = seq; waited {
+			wait(seq)
+		}
+		i++
+	}
+	wait(last)
+	b.StopTimer()
+	if watched {
+		b.ReportMetric(float64(events)/float64(b.N), "events/op")
+	}
+	for ; i%c.Len() != 0; i++ {
+		if _, err := s.Update(step); err != nil {
+			b.Fatal(err)
+		}
+	}
 }
 
 // BenchmarkObservers starts and stops one observer beside others: what it costs
 // must not grow with them.
 func BenchmarkObservers(b *testing.B) {
 	for _, k := range []int{10, 100, 1_000, 10_000} {
-		b.Run(fmt.Sprintf("others=%d", k), func(b *testing.B) {
+		b.Run(fmt.Sprintf("K=%d", k), func(b *testing.B) {
 			s := loaded(b, 10_000)
-			watchers(b, s, "author", Author, k)
+			watchers(b, s, k, func(i int) ejson.Doc { return selector(map[string]any{"n": i}) })
 			q := s.Collection(coll).Find(selector(map[string]any{"room": Room(7)})).Sort("-ts").Limit(20)
 			b.ReportAllocs()
 			for b.Loop() {
