@@ -79,12 +79,16 @@ func (m *memory) answered(p *past, result []byte, at int64) {
 	}
 }
 
+// alreadyCalled is the code of the error for a call that was made, and whose result cannot
+// be told.
+const alreadyCalled = "already-called"
+
 // again appends the answer to a call that was made before.
 func (p *past) again(b []byte) []byte {
 	if p.result != nil {
 		return append(b, p.result...)
 	}
-	err := &ddp.Error{Code: "already-called", Reason: "The call was made; its result is no longer kept"}
+	err := &ddp.Error{Code: alreadyCalled, Reason: "The call was made; its result is no longer kept"}
 	return ddp.Append(b, ddp.Result{ID: p.id, Err: err.ForClient()})
 }
 

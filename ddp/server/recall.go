@@ -24,9 +24,8 @@ const (
 )
 
 // Key names the call for as long as anybody remembers it: a short text that is the same
-// when the same user sends the same call again, under the same id and with the same
-// parameters and seed, in whatever session and after whatever restart; and different for
-// every other call. It is "" where there is no such name: where Server.Recall is nil, for
+// when the call is sent again, under the same id and with the same parameters and seed,
+// in whatever session and after whatever restart; and different for every other call. It is "" where there is no such name: where Server.Recall is nil, for
 // a call that a method makes ([Call.Call]), and for a call whose id is not one for ever.
 //
 // Meteor's clients number their calls from 1 in each page, so the same id comes again
@@ -38,7 +37,7 @@ func (c *Call) Key() string {
 		return ""
 	}
 	if c.key == "" {
-		c.key = callKey(c.entryUser, c.id, c.name, c.Params, c.RandomSeed)
+		c.key = callKey(c.id, c.name, c.Params, c.RandomSeed)
 	}
 	return c.key
 }
@@ -47,6 +46,10 @@ func (c *Call) Key() string {
 // answered: its _id is [Call.Key], and it has user, method, the time at, and the answer,
 // a text. The method stores it in the transaction in which it writes, so that either
 // both are there or neither, and may delete it when nobody can send the call again.
+//
+// When the call is sent again by another user than the one that it was made for, it is not
+// made either, and answered with the error already-called: results are for who asked. What
+// nobody did who was logged in, anybody may hear who knows the id.
 //
 // result and err are what the method is about to return; an error is recorded as
 // the client is told it (see [Sanitize]). The zero Doc is returned where Key is ""; and
@@ -93,7 +96,7 @@ func lasting(id string) bool {
 
 // callKey is 43 characters, whatever a client chose for an id: all that makes a call
 // that call, each part with its length before it.
-func callKey(user, id, name string, params ejson.Array, seed string) string {
+func callKey(id, name string, params ejson.Array, seed string) string {
 	h := sha256.New()
 	part := func(b []byte) {
 		var n [8]byte
@@ -101,7 +104,7 @@ func callKey(user, id, name string, params ejson.Array, seed string) string {
 		h.Write(n[:])
 		h.Write(b)
 	}
-	for _, s := range []string{user, id, name, seed} {
+	for _, s := range []string{id, name, seed} {
 		part([]byte(s))
 	}
 	part(params.Value().AppendJSON(nil))
@@ -134,6 +137,9 @@ func (c *Call) once(run func() (ejson.Value, error)) (ejson.Value, error) {
 		return ejson.Value{}, errors.Join(errors.New("recall: the record holds no answer"), err)
 	}
 	c.s.server.recalled.Add(1)
+	if by := record.Field(recordUser).Str(); by != "" && by != c.entryUser {
+		return ejson.Value{}, &ddp.Error{Code: alreadyCalled, Reason: "The call was made, on behalf of another user"}
+	}
 	if r.Err != nil {
 		return ejson.Value{}, r.Err
 	}

@@ -98,17 +98,21 @@ func TestRecall(t *testing.T) {
 		p.cut()
 		p = dial(t, srv).connect()
 		p.ask(method("u", "login", `"ann"`), answerNothing("u")...)
-		p.ask(method(id, "deposit", "100"), answer(id, "201")...) // nobody's is not ann's
-		p.ask(method("17", "deposit", "1"), answer("17", "202")...)
+		p.ask(method(id, "deposit", "100"), answer(id, "100")...) // nobody made it, so anybody may know
+		anns := ddp.NewID() + "-3"
+		p.ask(method(anns, "deposit", "99"), answer(anns, "200")...)
+		p.ask(method("17", "deposit", "1"), answer("17", "201")...)
 		p.cut()
 		p = dial(t, srv).connect()
-		p.ask(method("17", "deposit", "1"), answer("17", "203")...) // a page's counter
+		p.ask(method("17", "deposit", "1"), answer("17", "202")...) // a page's counter
+		p.ask(method(anns, "deposit", "99"), failure(anns, `{"isClientSafe":true,"error":"already-called",`+
+			`"reason":"The call was made, on behalf of another user","message":"The call was made, on behalf of another user [already-called]","errorType":"Meteor.Error"}`)...)
 		long := ddp.NewID() + "-2"
-		p.ask(method(long, "twice", "1"), answer(long, "205")...) // the inner ones have no record
+		p.ask(method(long, "twice", "1"), answer(long, "204")...) // the inner ones have no record
 		p.cut()
 		before := len(l.calls)
 		p = dial(t, srv).connect()
-		p.ask(method(long, "twice", "1"), answer(long, "207")...)
+		p.ask(method(long, "twice", "1"), answer(long, "206")...)
 		if len(l.calls) != before {
 			t.Error("a call in a call was recorded")
 		}

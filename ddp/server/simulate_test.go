@@ -47,8 +47,38 @@ var picks = map[string]func(d ejson.Doc, user string) (ejson.Doc, bool){
 }
 
 func newWorld(srv *server.Server, r *rand.Rand) *world {
+	w := bareWorld(r)
+	w.publish(srv)
+	srv.Method("write", func(_ context.Context, c *server.Call) (any, error) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.write(c.Params)
+		c.Fence(w.seq)
+		return w.seq, nil
+	})
+	return w
+}
+
+func bareWorld(r *rand.Rand) *world {
 	w := &world{rand: r, docs: make(map[string]ejson.Doc), live: make(map[*feed]struct{})}
 	w.told = sync.NewCond(&w.mu)
+	return w
+}
+
+// write puts a document in, or takes it away: [id, doc] or [id]. The caller holds mu.
+func (w *world) write(params ejson.Array) {
+	id := params.At(0).Str()
+	if params.Len() == 1 {
+		delete(w.docs, id)
+	} else {
+		w.docs[id] = params.At(1).Doc().WithID(ejson.StringID(id))
+	}
+	w.seq++
+	w.told.Broadcast()
+}
+
+// publish makes a server show the world, and its clients log in.
+func (w *world) publish(srv *server.Server) {
 	for name, pick := range picks {
 		srv.Publish(name, func(_ context.Context, p *server.Publication) error {
 			f := &feed{p: p, pick: pick, shown: make(map[string]ejson.Doc)}
@@ -76,24 +106,9 @@ func newWorld(srv *server.Server, r *rand.Rand) *world {
 			return nil
 		})
 	}
-	srv.Method("write", func(_ context.Context, c *server.Call) (any, error) {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		id := c.Params.At(0).Str()
-		if c.Params.Len() == 1 {
-			delete(w.docs, id)
-		} else {
-			w.docs[id] = c.Params.At(1).Doc().WithID(ejson.StringID(id))
-		}
-		w.seq++
-		w.told.Broadcast()
-		c.Fence(w.seq)
-		return w.seq, nil
-	})
 	srv.Method("login", func(_ context.Context, c *server.Call) (any, error) {
 		return nil, c.SetUserID(c.Params.At(0).Str())
 	})
-	return w
 }
 
 // follow tells a feed of what changes, some time later.
