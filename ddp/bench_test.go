@@ -1,6 +1,7 @@
 package ddp
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/replicad/replicad/ddp/ejson"
@@ -19,6 +20,43 @@ func BenchmarkDecodeAdded(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// different returns added messages like those of the workloads, no two the same.
+func different(n int) [][]byte {
+	r := NewRandom("seed")
+	frames := make([][]byte, n)
+	for i := range frames {
+		text := r.Secret(60 + i*7%61)
+		tags := `"tag1","tag22","tag3","tag44"`[:[]int{6, 14, 21, 29}[i%4]]
+		frames[i] = fmt.Appendf(nil, `{"msg":"added","collection":"messages","id":"%s","fields":{"author":"author%d","room":"room%d","text":"%s",`+
+			`"ts":{"$date":%d},"score":%g,"tags":[%s],"n":%d,"nested":{"a":{"b":%d},"likes":%d},"flag":%v}}`,
+			r.ID(17), i*7919%1000, i*31%100, text, 1_700_000_000_000+int64(i)*7919, float64(i*7919%1_000_000)/1000, tags, i, i*7%1000, i*77%10_000, i%3 == 0)
+	}
+	return frames
+}
+
+// BenchmarkDecodeMany decodes messages that are all different, as they are, and
+// as the documents that a store keeps.
+func BenchmarkDecodeMany(b *testing.B) {
+	frames := different(1000)
+	run := func(name string, d *Decoder, whole bool) {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				m, err := d.Decode(frames[i%len(frames)])
+				if err != nil {
+					b.Fatal(err)
+				}
+				if a := m.(Added); whole && a.Fields.WithID(a.ID).IsZero() {
+					b.Fatal("no document")
+				}
+			}
+		})
+	}
+	run("fields", new(Decoder), false)
+	run("documents", &Decoder{Whole: true}, true)
+	run("arena", &Decoder{Whole: true, Arena: new(ejson.Arena)}, true)
 }
 
 func BenchmarkDecodeSmall(b *testing.B) {

@@ -21,8 +21,18 @@ var decoders = sync.Pool{New: func() any { return new(Decoder) }}
 
 // Decoder reads the messages of one connection. It remembers the names that keep
 // coming (of collections, fields, methods), so that each is allocated once. The zero
-// Decoder is ready; one Decoder must not be used by two goroutines at once.
+// Decoder is ready; one Decoder must not be used by two goroutines at once. Its fields
+// are set before it is used.
 type Decoder struct {
+	// Whole puts the _id before the Fields of an Added: they are the whole document,
+	// as Fields.WithID(ID) would make it, at no more than the price of the fields.
+	// The ID shares memory with them, then.
+	Whole bool
+
+	// Arena, where it is set, takes the documents and lists of the messages; see
+	// [ejson.Arena] for what that saves, and for what it keeps alive.
+	Arena *ejson.Arena
+
 	in    ejson.Decoder
 	names names
 	p     parts
@@ -30,6 +40,9 @@ type Decoder struct {
 
 // Decode is like the function Decode.
 func (d *Decoder) Decode(b []byte) (Message, error) {
+	if d.in.Arena != d.Arena {
+		d.in.Arena = d.Arena
+	}
 	if m, ok := d.fast(b); ok {
 		return m, nil
 	}
@@ -39,6 +52,10 @@ func (d *Decoder) Decode(b []byte) (Message, error) {
 	if err == nil {
 		var m Message
 		if m, err = d.p.message(b); err == nil {
+			if a, ok := m.(Added); ok && d.Whole {
+				a.Fields = a.Fields.WithID(a.ID)
+				return a, nil
+			}
 			return m, nil
 		}
 	}

@@ -60,7 +60,8 @@ type Nosub struct {
 }
 
 // Added tells of a document that came into view. Fields is an empty document
-// where the wire had none; _id is never among the fields.
+// where the wire had none. The _id is not among them, unless the peer sent one or
+// the Decoder was told to put it there ([Decoder.Whole]).
 type Added struct {
 	Collection string
 	ID         ejson.ID
