@@ -2,16 +2,18 @@ package store
 
 import (
 	"cmp"
+	"encoding/binary"
 	"strings"
 	"unsafe"
 )
 
-// A block holds at most blockMax entries. A commit of its own copies one (about
-// 1 KiB), and there are four pointers for the garbage collector in a block where a
-// tree of single entries has one in each entry.
+// A block holds at most blockMax entries. A commit of its own copies one (1,152
+// bytes, a size that the allocator has), and there are two pointers for the garbage
+// collector in a block where a tree of single entries has one in each entry.
 const (
 	blockMax  = 64
-	blockData = 1 << 14 // bytes of keys after which a block is split, too
+	blockData = 1 << 14 // bytes of tails after which a block is split, too
+	headLen   = 8       // bytes of a key in its head
 )
 
 // entry is a key and the slot of a document that has it. Keys compare as bytes.
@@ -21,55 +23,140 @@ type entry struct {
 }
 
 // block is a run of the entries of an index in ascending order of (key, slot). What
-// its keys begin with alike is kept once; the rest lies in one piece of memory, so
-// that a search stays within few cache lines. A document in an index of equal keys
-// costs 12 bytes, and one in an index of distinct dates about 20.
+// its keys begin with alike is kept once. Of the rest the first eight bytes are a
+// number, the head: a search compares numbers that lie side by side, and looks at
+// what a key has beyond, its tail, only where heads are equal. Few keys have a tail.
 //
 // A block with the writer's stamp is changed in place, any other is copied first.
 type block struct {
+	prefix string // of every key
+	tails  *tails // nil where no key has one
 	stamp  uint64
-	keys   int      // distinct keys
-	prefix string   // of every key
-	data   []byte   // the rest of each key, one after another
-	ends   []uint32 // ends[i] is where the rest of key i ends
-	slots  []uint64
+	n      int32 // entries
+	keys   int32 // distinct keys
+	heads  [blockMax]uint64
+	slots  [blockMax]uint64
+	sizes  [blockMax]uint8 // bytes of the head that are the key's; the others are zero
 }
 
-func (b *block) len() int { return len(b.slots) }
+// tails are what keys have behind prefix and head, one after another.
+type tails struct {
+	data []byte
+	ends [blockMax]uint32 // ends[i] is where tail i ends
+}
 
-// rest returns key i without the prefix: a view, good until the block changes.
-func (b *block) rest(i int) string {
-	from := uint32(0)
-	if i > 0 {
-		from = b.ends[i-1]
+// rest is a key without the prefix of a block, as search compares it.
+type rest struct {
+	head uint64
+	size uint8
+	tail string // empty unless size is headLen
+}
+
+func restOf(s string) rest {
+	if len(s) >= headLen {
+		b := unsafe.Slice(unsafe.StringData(s), len(s))
+		return rest{binary.BigEndian.Uint64(b), headLen, s[headLen:]}
 	}
-	return view(b.data[from:b.ends[i]])
+	var head uint64
+	for i := range len(s) {
+		head |= uint64(s[i]) << (56 - 8*i)
+	}
+	return rest{head: head, size: uint8(len(s))}
+}
+
+func (b *block) len() int { return int(b.n) }
+
+// tail returns what key i has beyond its head: a view, good until the block changes.
+func (b *block) tail(i int) string {
+	if b.tails == nil {
+		return ""
+	}
+	return view(b.tails.data[b.tails.start(i):b.tails.ends[i]])
+}
+
+func (t *tails) start(i int) uint32 {
+	if i == 0 {
+		return 0
+	}
+	return t.ends[i-1]
+}
+
+// compare orders key i and a rest.
+func (b *block) compare(i int, r rest) int {
+	if b.heads[i] != r.head {
+		return cmp.Compare(b.heads[i], r.head)
+	}
+	if b.sizes[i] != r.size {
+		return cmp.Compare(b.sizes[i], r.size) // the one is the other and zeros
+	}
+	return strings.Compare(b.tail(i), r.tail)
+}
+
+// appendRest appends key i without the prefix.
+func (b *block) appendRest(dst []byte, i int) []byte {
+	var head [headLen]byte
+	binary.BigEndian.PutUint64(head[:], b.heads[i])
+	return append(append(dst, head[:b.sizes[i]]...), b.tail(i)...)
+}
+
+// appendKey appends key i.
+func (b *block) appendKey(dst []byte, i int) []byte {
+	return b.appendRest(append(dst, b.prefix...), i)
 }
 
 // entry returns entry i with memory of its own.
 func (b *block) entry(i int) entry {
-	return entry{b.whole(b.rest(i)), b.slots[i]}
-}
-
-// whole returns a rest behind the prefix, with memory of its own, which + would
-// not give it where the prefix is empty.
-func (b *block) whole(rest string) string {
-	return string(append(append(make([]byte, 0, len(b.prefix)+len(rest)), b.prefix...), rest...))
+	return entry{string(b.appendKey(nil, i)), b.slots[i]}
 }
 
 // same reports whether entries i and j have the same key.
-func (b *block) same(i, j int) bool { return b.rest(i) == b.rest(j) }
+func (b *block) same(i, j int) bool {
+	return b.heads[i] == b.heads[j] && b.sizes[i] == b.sizes[j] && b.tail(i) == b.tail(j)
+}
+
+// is reports whether entry i has a key.
+func (b *block) is(i int, key string) bool {
+	r, side := b.split(key)
+	return side == 0 && b.compare(i, r) == 0 && len(key) >= len(b.prefix)
+}
+
+// firstHead returns the place of the first entry whose head is not below head. The
+// processor need not guess how a comparison ends: it moves, or not, without a jump.
+func (b *block) firstHead(head uint64) int {
+	if b.n == 0 {
+		return 0
+	}
+	at, n := 0, int(b.n)
+	for n > 1 {
+		half := n >> 1
+		if b.heads[(at+half-1)%blockMax] < head {
+			at += half
+		}
+		n -= half
+	}
+	if b.heads[at%blockMax] < head {
+		at++
+	}
+	return at
+}
 
 // search returns the place of the first entry that is not below (key, slot).
 func (b *block) search(key []byte, slot uint64) (i int, found bool) {
-	rest, side := b.split(view(key))
+	r, side := b.split(view(key))
 	if side != 0 {
 		return b.end(side), false
 	}
-	lo, hi := 0, len(b.slots)
+	lo := b.firstHead(r.head)
+	if lo == b.len() || b.heads[lo] != r.head {
+		return lo, false
+	}
+	hi := b.len()
+	if r.head != 1<<64-1 {
+		hi = b.firstHead(r.head + 1)
+	}
 	for lo < hi {
 		h := int(uint(lo+hi) >> 1)
-		n := strings.Compare(b.rest(h), rest)
+		n := b.compare(h, r)
 		if n == 0 {
 			n = cmp.Compare(b.slots[h], slot)
 			if n == 0 {
@@ -87,14 +174,21 @@ func (b *block) search(key []byte, slot uint64) (i int, found bool) {
 
 // reach returns the number of entries whose key is below bound.
 func (b *block) reach(bound string) int {
-	rest, side := b.split(bound)
+	r, side := b.split(bound)
 	if side != 0 {
 		return b.end(side)
 	}
-	lo, hi := 0, len(b.slots)
+	lo := b.firstHead(r.head)
+	hi := b.len()
+	if lo < hi && r.head != 1<<64-1 {
+		hi = lo + 1
+		if b.heads[lo] == r.head {
+			hi = b.firstHead(r.head + 1)
+		}
+	}
 	for lo < hi {
 		h := int(uint(lo+hi) >> 1)
-		if b.rest(h) < rest {
+		if b.compare(h, r) < 0 {
 			lo = h + 1
 		} else {
 			hi = h
@@ -105,51 +199,62 @@ func (b *block) reach(bound string) int {
 
 // split takes the prefix off a key or bound. side is -1 where it is below every
 // key with the prefix, and +1 where it is above.
-func (b *block) split(key string) (rest string, side int) {
+func (b *block) split(key string) (r rest, side int) {
 	n := min(len(key), len(b.prefix))
-	if side = strings.Compare(key[:n], b.prefix[:n]); side != 0 {
-		return "", side
+	if key[:n] != b.prefix[:n] {
+		return rest{}, strings.Compare(key[:n], b.prefix[:n])
 	}
-	return key[n:], 0 // shorter than the prefix: the empty rest is below all
+	return restOf(key[n:]), 0 // shorter than the prefix: the empty rest is below all
 }
 
 func (b *block) end(side int) int {
 	if side < 0 {
 		return 0
 	}
-	return len(b.slots)
+	return b.len()
 }
 
 // repeats reports whether the key at place i is that of a neighbour, so that its
 // coming or going leaves the number of distinct keys as it is.
 func (b *block) repeats(i int) bool {
-	return i > 0 && b.same(i-1, i) || i+1 < len(b.slots) && b.same(i, i+1)
+	return i > 0 && b.same(i-1, i) || i+1 < b.len() && b.same(i, i+1)
 }
 
 // insert puts an entry at place i, which search has found.
 func (b *block) insert(i int, key []byte, slot uint64) {
-	if len(b.slots) == 0 {
+	if b.n == 0 {
 		b.prefix = string(key)
 	}
 	if n := common(b.prefix, view(key)); n < len(b.prefix) {
 		b.shorten(n)
 	}
-	rest := key[len(b.prefix):]
-	from := 0
-	if i > 0 {
-		from = int(b.ends[i-1])
+	n := b.len()
+	r := restOf(view(key[len(b.prefix):]))
+	copy(b.heads[i+1:n+1], b.heads[i:n])
+	copy(b.slots[i+1:n+1], b.slots[i:n])
+	copy(b.sizes[i+1:n+1], b.sizes[i:n])
+	b.heads[i], b.slots[i], b.sizes[i] = r.head, slot, r.size
+	if b.tails == nil && r.tail != "" {
+		b.tails = &tails{} // all are empty so far
 	}
-	b.data = widen(b.data, from, len(rest))
-	copy(b.data[from:], rest)
-	b.ends = widen(b.ends, i, 1)
-	b.ends[i] = uint32(from)
-	for j := i; j < len(b.ends); j++ {
-		b.ends[j] += uint32(len(rest))
+	if b.tails != nil {
+		b.tails.insert(i, n, r.tail)
 	}
-	b.slots = widen(b.slots, i, 1)
-	b.slots[i] = slot
+	b.n++
 	if !b.repeats(i) {
 		b.keys++
+	}
+}
+
+// insert puts a tail at place i of n.
+func (t *tails) insert(i, n int, tail string) {
+	from := t.start(i)
+	t.data = widen(t.data, int(from), len(tail))
+	copy(t.data[from:], tail)
+	copy(t.ends[i+1:n+1], t.ends[i:n])
+	t.ends[i] = from
+	for j := i; j <= n; j++ {
+		t.ends[j] += uint32(len(tail))
 	}
 }
 
@@ -158,112 +263,60 @@ func (b *block) remove(i int) {
 	if !b.repeats(i) {
 		b.keys--
 	}
-	from, to := uint32(0), b.ends[i]
-	if i > 0 {
-		from = b.ends[i-1]
+	n := b.len()
+	if t := b.tails; t != nil {
+		from, to := t.start(i), t.ends[i]
+		t.data = append(t.data[:from], t.data[to:]...)
+		copy(t.ends[i:], t.ends[i+1:n])
+		for j := i; j < n-1; j++ {
+			t.ends[j] -= to - from
+		}
 	}
-	b.data = append(b.data[:from], b.data[to:]...)
-	b.ends = append(b.ends[:i], b.ends[i+1:]...)
-	for j := i; j < len(b.ends); j++ {
-		b.ends[j] -= to - from
+	copy(b.heads[i:], b.heads[i+1:n])
+	copy(b.slots[i:], b.slots[i+1:n])
+	copy(b.sizes[i:], b.sizes[i+1:n])
+	b.n--
+}
+
+// size returns the bytes of all tails.
+func (b *block) size() int {
+	if b.tails == nil {
+		return 0
 	}
-	b.slots = append(b.slots[:i], b.slots[i+1:]...)
+	return len(b.tails.data)
 }
 
 // full reports whether the block must be split before it takes another key.
 func (b *block) full(key []byte) bool {
-	return len(b.slots) >= blockMax || len(b.slots) > 1 && len(b.data)+len(key) > blockData
+	return b.n >= blockMax || b.n > 1 && b.size()+len(key) > blockData
 }
 
 // clone returns a copy that the writer may change, with room for one more key.
 func (b *block) clone(stamp uint64, room int) *block {
 	c := *b
 	c.stamp = stamp
-	c.data = append(make([]byte, 0, len(b.data)+room), b.data...)
-	c.ends = append(make([]uint32, 0, len(b.ends)+1), b.ends...)
-	c.slots = append(make([]uint64, 0, len(b.slots)+1), b.slots...)
+	if b.tails != nil {
+		c.tails = &tails{append(make([]byte, 0, len(b.tails.data)+room), b.tails.data...), b.tails.ends}
+	}
 	return &c
 }
 
-// cut returns the entries [i, j) as a new block with the memory that they need.
-func (b *block) cut(i, j int, stamp uint64) *block {
-	c := &block{stamp: stamp}
-	if i == j {
-		return c
+// push appends an entry to a block that is being made. Its key begins with the
+// prefix and is not below the last.
+func (b *block) push(key []byte, slot uint64) {
+	n := b.len()
+	r := restOf(view(key[len(b.prefix):]))
+	b.heads[n], b.slots[n], b.sizes[n] = r.head, slot, r.size
+	if b.tails == nil && r.tail != "" {
+		b.tails = &tails{}
 	}
-	first, final := b.rest(i), b.rest(j-1)
-	n := common(first, final) // keys in between share it too
-	c.prefix = b.prefix + first[:n]
-	size := 0
-	for k := i; k < j; k++ {
-		size += len(b.rest(k)) - n
+	if b.tails != nil {
+		b.tails.insert(n, n, r.tail)
 	}
-	c.data = make([]byte, 0, size)
-	c.ends = make([]uint32, 0, j-i)
-	c.slots = append(make([]uint64, 0, j-i), b.slots[i:j]...)
-	for k := i; k < j; k++ {
-		c.data = append(c.data, b.rest(k)[n:]...)
-		c.ends = append(c.ends, uint32(len(c.data)))
-		if k == i || !b.same(k-1, k) {
-			c.keys++
-		}
+	b.n++
+	if n == 0 || !b.same(n-1, n) {
+		b.keys++
 	}
-	return c
-}
-
-// halve makes two blocks of one when the next entry falls at place i, and returns
-// what comes between them. Entries that come in order leave full blocks behind;
-// others, halves.
-func (b *block) halve(i int, stamp uint64) (low *block, border entry, high *block) {
-	n := b.len() / 2
-	switch i {
-	case 0:
-		n = 1
-	case b.len():
-		n = b.len() - 1
-	}
-	return b.cut(0, n, stamp), b.border(n), b.cut(n, b.len(), stamp)
-}
-
-// border returns an entry that is not below entry i-1, and below entry i; a short
-// one, for it is kept in the tree.
-func (b *block) border(i int) entry {
-	low, high := b.rest(i-1), b.rest(i)
-	if n := common(low, high) + 1; n < len(high) {
-		return entry{b.whole(high[:n]), 0}
-	}
-	return b.entry(i - 1)
-}
-
-// fits reports whether two blocks may become one.
-func (b *block) fits(c *block) bool {
-	if b.len() == 0 || c.len() == 0 {
-		return true
-	}
-	return b.len()+c.len() <= blockMax*3/4 && len(b.data)+len(c.data) <= blockData/2
-}
-
-// join returns the block and the one above it as one.
-func (b *block) join(c *block, stamp uint64) *block {
-	j := b.clone(stamp, len(c.data))
-	for i := range c.slots {
-		j.insert(j.len(), append([]byte(c.prefix), c.rest(i)...), c.slots[i])
-	}
-	return j
-}
-
-// shorten gives back to every key what the prefix has beyond n bytes.
-func (b *block) shorten(n int) {
-	more := b.prefix[n:]
-	data := make([]byte, 0, len(b.data)+(len(b.slots)+1)*len(more))
-	for i := range b.slots {
-		rest := b.rest(i)
-		data = append(append(data, more...), rest...)
-	}
-	for i := range b.ends {
-		b.ends[i] += uint32((i + 1) * len(more))
-	}
-	b.prefix, b.data = b.prefix[:n], data
 }
 
 // common returns how many bytes a and b begin with alike.

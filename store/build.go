@@ -3,7 +3,6 @@ package store
 import (
 	"bytes"
 	"cmp"
-	"encoding/binary"
 	"slices"
 	"strings"
 	"sync"
@@ -11,26 +10,21 @@ import (
 	"github.com/replicad/replicad/ddp/ejson"
 )
 
-// builder gathers the entries of an index in the making.
+// builder gathers entries that go into an index, or out of it.
 type builder struct {
 	x       *index
-	chunk   []byte  // of keys: entries keep what lies before it
-	entries []built // by slot
-	several [][]byte
-	refs    []ref // to entries; see order
-}
-
-// ref stands for an entry while entries are sorted: the eight bytes after those in
-// which all keys are alike, where most comparisons end, and its place, which is
-// also the order of slots.
-type ref struct {
-	head uint64
-	i    uint32
+	chunk   []byte // of keys: entries keep what lies before it
+	entries []built
+	olds    [][]byte
+	news    [][]byte
+	refs    []uint64 // to entries; see order
+	groups  []group
 }
 
 type built struct {
 	key  []byte
 	slot uint64
+	out  bool // is to be taken out, not put in
 }
 
 // buildIndexes makes indexes of all documents in one walk. The entries of each are
@@ -66,21 +60,105 @@ func buildIndexes(defs []*definition, p *pages) []*index {
 	return indexes
 }
 
+// add gathers the entries of a document.
 func (b *builder) add(slot uint64, d ejson.Doc) {
+	if key, one := b.one(d); one {
+		b.entries = append(b.entries, built{key: key, slot: slot})
+		return
+	}
+	var multi bool
+	if b.news, multi = b.x.key.Append(b.news[:0], d); multi {
+		b.x.multi++
+	}
+	for _, k := range b.news {
+		b.entries = append(b.entries, built{key: k, slot: slot})
+	}
+}
+
+// one returns the only key of a document. It stays good when others are read.
+func (b *builder) one(d ejson.Doc) (key []byte, ok bool) {
 	if cap(b.chunk)-len(b.chunk) < 256 {
 		b.chunk = make([]byte, 0, 64<<10)
 	}
 	from := len(b.chunk)
-	var one, multi bool
-	if b.chunk, one = b.x.key.AppendOne(b.chunk, d); one {
-		b.entries = append(b.entries, built{b.chunk[from:len(b.chunk):len(b.chunk)], slot})
+	b.chunk, ok = b.x.key.AppendOne(b.chunk, d)
+	return b.chunk[from:len(b.chunk):len(b.chunk)], ok
+}
+
+// change gathers the entries that before has and after has not, to be taken out,
+// and those that after has and before has not. Either may be the zero Doc.
+func (b *builder) change(slot uint64, before, after ejson.Doc) {
+	if !b.x.whole {
+		// What the index has no entries for is not there.
+		if !before.IsZero() && !b.x.key.Has(before) {
+			before = ejson.Doc{}
+		}
+		if !after.IsZero() && !b.x.key.Has(after) {
+			after = ejson.Doc{}
+		}
+	}
+	var old, now []byte
+	oldOne, nowOne := true, true
+	if !before.IsZero() {
+		old, oldOne = b.one(before)
+	}
+	if !after.IsZero() {
+		now, nowOne = b.one(after)
+	}
+	if !oldOne || !nowOne {
+		b.changeMany(slot, before, after)
 		return
 	}
-	if b.several, multi = b.x.key.Append(b.several[:0], d); multi {
-		b.x.multi++
+	if !before.IsZero() && !after.IsZero() && bytes.Equal(old, now) {
+		return
 	}
-	for _, k := range b.several {
-		b.entries = append(b.entries, built{k, slot})
+	if !before.IsZero() {
+		b.entries = append(b.entries, built{old, slot, true})
+	}
+	if !after.IsZero() {
+		b.entries = append(b.entries, built{now, slot, false})
+	}
+}
+
+// changeMany is change for documents with several keys.
+func (b *builder) changeMany(slot uint64, before, after ejson.Doc) {
+	b.olds, b.news = b.olds[:0], b.news[:0]
+	if !before.IsZero() {
+		var multi bool
+		if b.olds, multi = b.x.key.Append(b.olds, before); multi {
+			b.x.multi--
+		}
+	}
+	if !after.IsZero() {
+		var multi bool
+		if b.news, multi = b.x.key.Append(b.news, after); multi {
+			b.x.multi++
+		}
+	}
+	slices.SortFunc(b.olds, bytes.Compare)
+	slices.SortFunc(b.news, bytes.Compare)
+	i, j := 0, 0
+	for i < len(b.olds) || j < len(b.news) {
+		n := 0
+		switch {
+		case i == len(b.olds):
+			n = 1
+		case j == len(b.news):
+			n = -1
+		default:
+			n = bytes.Compare(b.olds[i], b.news[j])
+		}
+		if n < 0 {
+			b.entries = append(b.entries, built{b.olds[i], slot, true})
+		} else if n > 0 {
+			b.entries = append(b.entries, built{b.news[j], slot, false})
+		}
+		if n <= 0 {
+			i++
+		}
+		if n >= 0 {
+			j++
+		}
 	}
 }
 
@@ -89,72 +167,79 @@ func (b *builder) finish() {
 	b.order()
 	sorted := make([]built, len(b.refs))
 	for i, r := range b.refs {
-		sorted[i] = b.entries[r.i]
+		sorted[i] = b.entries[uint32(r)]
 	}
 	b.x.fill(sorted)
 }
 
-// order fills refs in the order of entries.
+// order fills refs with the places of entries, in their order.
 func (b *builder) order() {
-	b.refs = b.refs[:0]
-	if len(b.entries) == 0 {
-		return
-	}
-	alike := len(b.entries[0].key)
+	b.refs = slices.Grow(b.refs[:0], len(b.entries))
 	for i := range b.entries {
-		alike = min(alike, common(view(b.entries[0].key), view(b.entries[i].key)))
+		b.refs = append(b.refs, uint64(i))
 	}
-	b.refs = slices.Grow(b.refs, len(b.entries))
-	for i := range b.entries {
-		var head [8]byte
-		copy(head[:], b.entries[i].key[alike:])
-		b.refs = append(b.refs, ref{binary.BigEndian.Uint64(head[:]), uint32(i)})
+	if len(b.refs) > 1 {
+		b.sort(b.refs, 0)
 	}
-	slices.SortFunc(b.refs, func(p, q ref) int {
-		if p.head != q.head {
-			return cmp.Compare(p.head, q.head)
-		}
-		if n := bytes.Compare(b.entries[p.i].key, b.entries[q.i].key); n != 0 {
-			return n
-		}
-		return cmp.Compare(p.i, q.i)
-	})
 }
 
-// manyInserts are so many that it pays to sort their keys first.
-const manyInserts = 64
+// sort sorts the refs of entries whose keys are alike in their first n bytes, at
+// least. A place is sorted together with the four bytes after those in which all
+// keys are alike, as one number, and those where these are equal once more: to sort
+// a thousand entries by a function takes three times as long.
+func (b *builder) sort(refs []uint64, n int) {
+	first := view(b.entries[uint32(refs[0])].key)
+	alike, equal := len(first), true
+	for _, r := range refs[1:] {
+		key := view(b.entries[uint32(r)].key)
+		equal = equal && key == first
+		if len(key) < alike || key[n:alike] != first[n:alike] {
+			alike = n + common(first[n:alike], key[n:])
+		}
+	}
+	if equal || len(refs) < 8 {
+		slices.SortFunc(refs, b.compare)
+		return
+	}
+	for i, r := range refs {
+		head := restOf(view(b.entries[uint32(r)].key[alike:])).head
+		refs[i] = head>>32<<32 | uint64(uint32(r))
+	}
+	slices.Sort(refs)
+	for i := 0; i < len(refs); {
+		j := i + 1
+		for j < len(refs) && (refs[j]^refs[i])>>32 == 0 {
+			j++
+		}
+		if j-i > 1 {
+			b.sort(refs[i:j], alike)
+		}
+		i = j
+	}
+}
 
-// insertMany adds the entries of the documents that are new, in the order of keys:
-// what is next is near.
-func (x *index) insertMany(changes []Change, s *Store) {
-	b := &s.scratch.builder
-	b.x = x
-	for k := range changes {
-		if c := &changes[k]; c.Before.IsZero() {
-			b.add(c.Slot, c.After)
-		}
+func (b *builder) compare(p, q uint64) int {
+	e, f := &b.entries[uint32(p)], &b.entries[uint32(q)]
+	if n := bytes.Compare(e.key, f.key); n != 0 {
+		return n
 	}
-	b.order()
-	l := leaf{block: &block{}}
-	for _, r := range b.refs {
-		e := &b.entries[r.i]
-		if at := (leaf{top: view(e.key), slot: e.slot}); below(l, at) {
-			l = x.home(at.top, at.slot)
-		}
-		l = x.insertAt(l, e.key, e.slot, s.stamp)
-	}
-	b.reset()
+	return cmp.Compare(e.slot, f.slot)
 }
 
 // reset empties the builder and keeps its memory, if it is not much.
 func (b *builder) reset() {
-	if cap(b.entries) > spareWrites {
+	if cap(b.entries) > 2*spareWrites {
 		*b = builder{}
 		return
 	}
 	clear(b.entries)
-	clear(b.several)
-	*b = builder{chunk: b.chunk[:0], entries: b.entries[:0], several: b.several[:0], refs: b.refs}
+	clear(b.olds)
+	clear(b.news)
+	clear(b.groups)
+	*b = builder{
+		chunk: b.chunk[:0], entries: b.entries[:0], olds: b.olds[:0], news: b.news[:0],
+		refs: b.refs[:0], groups: b.groups[:0],
+	}
 }
 
 // fill lays sorted entries into the leaves of an empty index. They are left with
@@ -169,7 +254,7 @@ func (x *index) fill(entries []built) {
 			n++
 		}
 		b := blockOf(entries[:n])
-		x.keys += b.keys
+		x.keys += int(b.keys)
 		if entries = entries[n:]; len(entries) == 0 {
 			x.tree.Set(leaf{slot: noTop, block: b})
 			break
@@ -183,22 +268,9 @@ func (x *index) fill(entries []built) {
 func blockOf(entries []built) *block {
 	first, last := view(entries[0].key), view(entries[len(entries)-1].key)
 	n := common(first, last) // keys in between share it too
-	size := 0
+	b := &block{prefix: strings.Clone(first[:n])}
 	for i := range entries {
-		size += len(entries[i].key) - n
-	}
-	b := &block{
-		prefix: strings.Clone(first[:n]),
-		data:   make([]byte, 0, size),
-		ends:   make([]uint32, len(entries)),
-		slots:  make([]uint64, len(entries)),
-	}
-	for i := range entries {
-		b.data = append(b.data, entries[i].key[n:]...)
-		b.ends[i], b.slots[i] = uint32(len(b.data)), entries[i].slot
-		if i == 0 || !b.same(i-1, i) {
-			b.keys++
-		}
+		b.push(entries[i].key, entries[i].slot)
 	}
 	return b
 }

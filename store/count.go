@@ -110,9 +110,3 @@ func (x *index) firsts(path *query.Path) (slots []uint64, ok bool) {
 	slices.Sort(slots)
 	return slices.Compact(slots), true
 }
-
-// is reports whether entry i has a key.
-func (b *block) is(i int, key string) bool {
-	rest := b.rest(i)
-	return len(b.prefix)+len(rest) == len(key) && key[:len(b.prefix)] == b.prefix && key[len(b.prefix):] == rest
-}

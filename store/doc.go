@@ -58,7 +58,8 @@
 // # Memory
 //
 // A document costs its own bytes, about 32 for its place and id and, for each
-// index, some 12 to 25 (a number and what distinguishes its key). Snapshots share all that
+// index, 20 to 30 (two numbers, in blocks that are full to two thirds and more) and
+// what its key has beyond its head, which most have not. Snapshots share all that
 // they have in common; a snapshot that is kept keeps alive what was replaced since.
 // Nothing grows with the number of commits, nor with that of documents that came
 // and went.

@@ -8,18 +8,24 @@ import (
 	"github.com/replicad/replicad/ddp/ejson"
 )
 
-// An entry of ids is 48 bits of slot+1 and 16 bits of the hash of the id, the
-// lowest of which is always set; zero is a free place. 48 bits last for nine years
-// at a million inserts a second.
+// An entry of ids is 48 bits of slot+1, a bit that says that the entry is not in
+// the bucket where its search starts, and 15 bits of the hash of the id, its mark;
+// zero is a free place. 48 bits last for nine years at a million inserts a second.
 const (
 	slotBits = 48
 	slotMask = 1<<slotBits - 1
 	maxSlot  = slotMask - 1
+	displace = 1 << slotBits
+	markAt   = slotBits + 1
 
 	// A bucket is a cache line of 64 bytes. All of it is compared at once: where the
 	// number of steps is random, the processor guesses it wrong and waits for memory
 	// once more.
 	bucketLen = 8
+
+	// maxDoubled is how often a table is doubled: then ten bits of the mark are left
+	// to tell the ids of a bucket apart.
+	maxDoubled = 5
 )
 
 var seed = maphash.MakeSeed()
@@ -34,12 +40,18 @@ func hashID(id ejson.ID) uint64 { return maphash.Comparable(seed, id) }
 //
 // An entry goes to the bucket of its hash or, where that is full, to the next that
 // is not. The writer may put a new entry where one of a removed document with the
-// same 16 bits was, so that a document that comes and goes does not fill the table.
+// same mark was, so that a document that comes and goes does not fill the table.
 // For the snapshots that still hold the removed one, its slot is noted in the list
 // that starts at their [version.lost].
+//
+// A table that has become too small is doubled: bucket i becomes 2i and 2i+1, and
+// the next bit of the mark says to which of them an entry goes. To read the ids of
+// all documents and hash them again would cost a seventh of a bulk load.
 type ids struct {
 	buckets []bucket
-	used    int // places taken; the writer's
+	first   int  // how many buckets there were before it was doubled
+	doubled uint // how often since
+	used    int  // places taken; the writer's
 }
 
 // bucket is filled from the front. It is read and written with atomics.
@@ -53,14 +65,18 @@ type lost struct {
 	next  atomic.Pointer[lost]
 }
 
-// start is the bucket where the search for a hash starts: any number of buckets
-// will do.
+// start is the bucket where the search for a hash starts. Its highest bits choose
+// one of the first buckets, of which there may be any number, and those of the mark
+// one of the buckets that this has become.
 func (t *ids) start(hash uint64) int {
-	hi, _ := bits.Mul64(hash, uint64(len(t.buckets)))
-	return int(hi)
+	hi, _ := bits.Mul64(hash, uint64(t.first))
+	return int(hi<<t.doubled | mark(hash)>>(64-t.doubled))
 }
 
-func fragment(hash uint64) uint64 { return (hash | 1) << slotBits }
+func mark(hash uint64) uint64 { return hash << markAt }
+
+// marked reports whether an entry has a mark.
+func marked(entry, mark uint64) bool { return (entry^mark)>>markAt == 0 }
 
 // find returns slot and document of an id in a version of a collection.
 func (v *version) find(hash uint64, id ejson.ID) (slot uint64, d ejson.Doc, ok bool) {
@@ -68,22 +84,23 @@ func (v *version) find(hash uint64, id ejson.ID) (slot uint64, d ejson.Doc, ok b
 	if t == nil {
 		return 0, ejson.Doc{}, false
 	}
-	want, newer := fragment(hash), false
+	want, newer := mark(hash), false
 	for i := t.start(hash); ; {
 		b := &t.buckets[i]
 		var entries bucket
-		var matches uint64 // a bit for each entry with the fragment
+		var matches uint64 // a bit for each entry with the mark
 		for k := range b {
 			e := atomic.LoadUint64(&b[k])
 			entries[k] = e
-			matches |= ((e^want)>>slotBits - 1) >> 63 << k
+			matches |= ((e^want)>>markAt - 1) >> 63 << k
 		}
 		for ; matches != 0; matches &= matches - 1 {
-			slot := entries[bits.TrailingZeros64(matches)]&slotMask - 1
+			e := entries[bits.TrailingZeros64(matches)]
+			slot := e&slotMask - 1 // of a free place, one that no document has
 			if d := v.pages.get(slot); !d.IsZero() && d.HasID(id) {
 				return slot, d, true
 			}
-			newer = newer || slot >= v.next
+			newer = newer || slot >= v.next && e != 0
 		}
 		if entries[bucketLen-1] == 0 {
 			break
@@ -98,7 +115,7 @@ func (v *version) find(hash uint64, id ejson.ID) (slot uint64, d ejson.Doc, ok b
 	// Something was written here after this version: it may have replaced the
 	// entry that is sought.
 	for l := v.lost.next.Load(); l != nil; l = l.next.Load() {
-		if l.entry&^slotMask == want {
+		if marked(l.entry, want) {
 			slot := l.entry&slotMask - 1
 			if d := v.pages.get(slot); !d.IsZero() && d.HasID(id) {
 				return slot, d, true
@@ -111,7 +128,7 @@ func (v *version) find(hash uint64, id ejson.ID) (slot uint64, d ejson.Doc, ok b
 // addID enters the slot of an id that the version does not have.
 func (v *version) addID(hash, slot uint64) {
 	t := v.ids
-	entry := fragment(hash) | (slot + 1)
+	entry := mark(hash) | (slot + 1)
 	for i := t.start(hash); ; {
 		b := &t.buckets[i]
 		for k := range b {
@@ -121,7 +138,7 @@ func (v *version) addID(hash, slot uint64) {
 				t.used++
 				return
 			}
-			if (e^entry)>>slotBits == 0 && v.pages.get(e&slotMask-1).IsZero() {
+			if marked(e, entry) && v.pages.get(e&slotMask-1).IsZero() {
 				// First the note, then the entry: who sees the entry finds the note.
 				l := &lost{entry: e}
 				v.lost.next.Store(l)
@@ -130,20 +147,30 @@ func (v *version) addID(hash, slot uint64) {
 				return
 			}
 		}
+		entry |= displace
 		if i++; i == len(t.buckets) {
 			i = 0
 		}
 	}
 }
 
-// reserveIDs makes room for n more ids, and drops the entries of removed ones when
-// it must make a new table for it. From three quarters on, one search in ten would
-// go on to a second bucket.
+// most is how many places may be taken. From three quarters on, one search in ten
+// would go on to a second bucket.
+func (t *ids) most() int { return len(t.buckets) * (bucketLen * 3 / 4) }
+
+// reserveIDs makes room for n more ids. Where it must make a new table for it, and
+// the old is not good to be doubled, it drops the entries of removed ones.
 func (v *version) reserveIDs(n int) {
-	if v.ids != nil && v.ids.used+n <= len(v.ids.buckets)*(bucketLen*3/4) {
+	t := v.ids
+	if t != nil && t.used+n <= t.most() {
 		return
 	}
-	v.ids = &ids{buckets: make([]bucket, (v.pages.n+n)*2/bucketLen+1)}
+	if t != nil && t.doubled < maxDoubled && t.used+n <= 2*t.most() && t.used <= v.pages.n+v.pages.n/8 {
+		v.doubleIDs()
+		return
+	}
+	buckets := (v.pages.n+n)*2/bucketLen + 1
+	v.ids = &ids{buckets: make([]bucket, buckets), first: buckets}
 	v.pages.eachPage(func(first uint64, page []ejson.Doc) bool {
 		fetchIDs(page)
 		for k := range page {
@@ -153,4 +180,37 @@ func (v *version) reserveIDs(n int) {
 		}
 		return true
 	})
+}
+
+// doubleIDs makes a table with twice the buckets. Only for the entries that are not
+// in their own bucket it needs to know the id.
+func (v *version) doubleIDs() {
+	old := v.ids
+	t := &ids{buckets: make([]bucket, 2*len(old.buckets)), first: old.first, doubled: old.doubled + 1}
+	v.ids = t
+	for i := range old.buckets {
+		var n [2]int
+		for _, e := range old.buckets[i] {
+			if e == 0 {
+				break
+			}
+			if e&displace != 0 {
+				continue
+			}
+			// The two buckets are new: nothing has come into them yet.
+			half := e << old.doubled >> 63
+			t.buckets[uint64(2*i)|half][n[half]] = e
+			n[half]++
+		}
+		t.used += n[0] + n[1]
+	}
+	for i := range old.buckets {
+		for _, e := range old.buckets[i] {
+			if e&displace != 0 {
+				if d := v.pages.get(e&slotMask - 1); !d.IsZero() {
+					v.addID(hashID(d.ID()), e&slotMask-1)
+				}
+			}
+		}
+	}
 }

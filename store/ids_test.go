@@ -104,3 +104,55 @@ func TestChurnDoesNotGrowTheStore(t *testing.T) {
 	}
 	runtime.KeepAlive(s)
 }
+
+// TestDoubledTableFindsAll lets a collection grow a few documents at a time, so that
+// its table of ids is doubled again and again, and asks for all of them by way of
+// snapshots that have tables of their own.
+func TestDoubledTableFindsAll(t *testing.T) {
+	s := New(Options{})
+	doubled := map[uint]bool{}
+	var snaps []*Snapshot
+	for n := 0; n < 6000; n += 60 {
+		if _, err := s.Update(func(tx *Tx) error {
+			for i := n; i < n+60; i++ {
+				if err := tx.Put("docs", numbered(i)); err != nil {
+					return err
+				}
+			}
+			if n%600 == 0 && n > 0 { // entries of documents that are gone
+				tx.Delete("docs", numbered(n-1).ID())
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		table := s.tables[0].ids
+		if table.used > table.most() || len(table.buckets) != table.first<<table.doubled {
+			t.Fatalf("%d entries in %d buckets, which were %d", table.used, len(table.buckets), table.first)
+		}
+		if doubled[table.doubled] = true; n%900 == 0 {
+			snaps = append(snaps, s.Snapshot())
+		}
+	}
+	for d := range uint(maxDoubled) {
+		if !doubled[d] {
+			t.Errorf("no table that was doubled %d times", d)
+		}
+	}
+	for k, snap := range snaps {
+		met := 0
+		for i := range 6000 {
+			id := numbered(i).ID()
+			d, ok := snap.Get("docs", id)
+			if ok && d != numbered(i) {
+				t.Fatalf("snapshot %d: %v for %v", k, d, id)
+			}
+			if ok {
+				met++
+			}
+		}
+		if met != snap.Len("docs") {
+			t.Errorf("snapshot %d finds %d documents of %d", k, met, snap.Len("docs"))
+		}
+	}
+}

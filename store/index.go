@@ -1,8 +1,6 @@
 package store
 
 import (
-	"bytes"
-	"slices"
 	"strings"
 
 	"github.com/tidwall/btree"
@@ -81,13 +79,6 @@ func (x *index) publish() *index {
 	return &p
 }
 
-// scratch is memory that the writer uses from one change to the next.
-type scratch struct {
-	before, after []byte
-	olds, news    [][]byte
-	builder       builder
-}
-
 // touches reports whether the index must look at a change from before to after.
 func (x *index) touches(before, after ejson.Doc) bool {
 	if before.IsZero() || after.IsZero() {
@@ -102,83 +93,18 @@ func (x *index) touches(before, after ejson.Doc) bool {
 }
 
 // change takes the entries of before out and puts those of after in. Either may
-// be the zero Doc. A change that does not touch the index does nothing.
-func (x *index) change(slot uint64, before, after ejson.Doc, stamp uint64, w *scratch) {
-	if !x.whole {
-		// What the index has no entries for is not there.
-		if !before.IsZero() && !x.key.Has(before) {
-			before = ejson.Doc{}
-		}
-		if !after.IsZero() && !x.key.Has(after) {
-			after = ejson.Doc{}
-		}
-	}
-	oldOne, newOne := true, true
-	w.before, w.after = w.before[:0], w.after[:0]
-	if !before.IsZero() {
-		w.before, oldOne = x.key.AppendOne(w.before, before)
-	}
-	if !after.IsZero() {
-		w.after, newOne = x.key.AppendOne(w.after, after)
-	}
-	if !oldOne || !newOne {
-		x.changeMany(slot, before, after, stamp, w)
-		return
-	}
-	switch {
-	case before.IsZero() && after.IsZero():
-	case before.IsZero():
-		x.insert(w.after, slot, stamp)
-	case after.IsZero():
-		x.remove(w.before, slot, stamp)
-	case !bytes.Equal(w.before, w.after):
-		x.remove(w.before, slot, stamp)
-		x.insert(w.after, slot, stamp)
-	}
-}
-
-// changeMany is change for documents with several keys.
-func (x *index) changeMany(slot uint64, before, after ejson.Doc, stamp uint64, w *scratch) {
-	w.olds, w.news = w.olds[:0], w.news[:0]
-	if !before.IsZero() {
-		var multi bool
-		if w.olds, multi = x.key.Append(w.olds, before); multi {
-			x.multi--
+// be the zero Doc.
+func (x *index) change(slot uint64, before, after ejson.Doc, stamp uint64, b *builder) {
+	b.x = x
+	b.change(slot, before, after)
+	for i := range b.entries {
+		if e := &b.entries[i]; e.out {
+			x.remove(e.key, e.slot, stamp)
+		} else {
+			x.insert(e.key, e.slot, stamp)
 		}
 	}
-	if !after.IsZero() {
-		var multi bool
-		if w.news, multi = x.key.Append(w.news, after); multi {
-			x.multi++
-		}
-	}
-	slices.SortFunc(w.olds, bytes.Compare)
-	slices.SortFunc(w.news, bytes.Compare)
-	i, j := 0, 0
-	for i < len(w.olds) || j < len(w.news) {
-		n := 0
-		switch {
-		case i == len(w.olds):
-			n = 1
-		case j == len(w.news):
-			n = -1
-		default:
-			n = bytes.Compare(w.olds[i], w.news[j])
-		}
-		if n < 0 {
-			x.remove(w.olds[i], slot, stamp)
-		} else if n > 0 {
-			x.insert(w.news[j], slot, stamp)
-		}
-		if n <= 0 {
-			i++
-		}
-		if n >= 0 {
-			j++
-		}
-	}
-	clear(w.olds)
-	clear(w.news)
+	b.reset()
 }
 
 // home returns the leaf where an entry is or would be.
@@ -195,41 +121,48 @@ func (x *index) insert(key []byte, slot, stamp uint64) {
 	x.insertAt(x.home(view(key), slot), key, slot, stamp)
 }
 
-// insertAt adds an entry whose leaf is known, and returns the leaf where it is now.
-func (x *index) insertAt(l leaf, key []byte, slot, stamp uint64) leaf {
+// insertAt adds an entry whose leaf is known, and returns the leaf as it is then.
+// Where it was split, that is one of the halves.
+func (x *index) insertAt(l leaf, key []byte, slot, stamp uint64) (now leaf, split bool) {
 	i, found := l.search(key, slot)
 	if found {
-		return l
+		return l, false
 	}
-	if l.full(key) {
+	if split = l.full(key); split {
 		x.split(l, i, stamp)
 		l = x.home(view(key), slot)
 		i, _ = l.search(key, slot)
 	}
 	l.block = x.own(l, stamp, len(key))
 	x.size++
-	x.keys -= l.keys
+	x.keys -= int(l.keys)
 	l.insert(i, key, slot)
-	x.keys += l.keys
-	return l
+	x.keys += int(l.keys)
+	return l, split
 }
 
 // remove takes an entry out, if it is there.
 func (x *index) remove(key []byte, slot, stamp uint64) {
-	l := x.home(view(key), slot)
+	if l, small := x.removeAt(x.home(view(key), slot), key, slot, stamp); small {
+		x.merge(l, stamp)
+	}
+}
+
+// removeAt takes an entry out of its leaf, if it is there, and returns the leaf as
+// it is then, and whether it is time to see if it can be merged with another: not at
+// every removal, but when 16, 8, 4, 2, 1 and 0 are left.
+func (x *index) removeAt(l leaf, key []byte, slot, stamp uint64) (now leaf, small bool) {
 	i, found := l.search(key, slot)
 	if !found {
-		return
+		return l, false
 	}
 	l.block = x.own(l, stamp, 0)
 	x.size--
-	x.keys -= l.keys
+	x.keys -= int(l.keys)
 	l.remove(i)
-	x.keys += l.keys
-	// Not at every removal: 16, 8, 4, 2, 1 and 0.
-	if n := l.len(); n <= blockMax/4 && n&(n-1) == 0 {
-		x.merge(l, stamp)
-	}
+	x.keys += int(l.keys)
+	n := l.len()
+	return l, n <= blockMax/4 && n&(n-1) == 0
 }
 
 // own returns the block of a leaf as one that the writer may change.
@@ -244,7 +177,7 @@ func (x *index) own(l leaf, stamp uint64, room int) *block {
 // split makes two leaves of one, when the next entry falls at place i.
 func (x *index) split(l leaf, i int, stamp uint64) {
 	low, border, high := l.halve(i, stamp)
-	x.keys += low.keys + high.keys - l.keys
+	x.keys += int(low.keys + high.keys - l.keys)
 	x.tree.Set(leaf{border.key, border.slot, low})
 	x.tree.Set(leaf{l.top, l.slot, high})
 }
@@ -270,7 +203,7 @@ func (x *index) merge(l leaf, stamp uint64) {
 		return
 	}
 	joined := low.join(high.block, stamp)
-	x.keys += joined.keys - low.keys - high.keys
+	x.keys += int(joined.keys - low.keys - high.keys)
 	x.tree.Delete(low)
 	x.tree.Set(leaf{high.top, high.slot, joined})
 }

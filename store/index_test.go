@@ -55,7 +55,7 @@ func (x *index) check(t *testing.T, seen func(leaf)) {
 	covered := false
 	x.tree.Scan(func(l leaf) bool {
 		n := 0
-		for i := range l.slots {
+		for i := range l.len() {
 			e := l.entry(i)
 			if last != nil && compareEntries(*last, e) >= 0 {
 				t.Fatalf("entry %v after %v", e, *last)
@@ -68,8 +68,8 @@ func (x *index) check(t *testing.T, seen func(leaf)) {
 			}
 			last = &e
 		}
-		if len(l.ends) != len(l.slots) || l.len() > blockMax || n != l.keys {
-			t.Fatalf("block of %d entries, %d ends: counts %d distinct, has %d", l.len(), len(l.ends), l.keys, n)
+		if l.len() > blockMax || n != int(l.keys) {
+			t.Fatalf("block of %d entries counts %d distinct, has %d", l.len(), l.keys, n)
 		}
 		last = &entry{l.top, l.slot}
 		covered = l.slot == noTop
@@ -91,7 +91,7 @@ func checkIndex(t *testing.T, x *index, want []entry, r *rand.Rand) {
 	leaves, keys, distinct := 0, 0, 0
 	x.check(t, func(l leaf) {
 		leaves++
-		keys += l.keys
+		keys += int(l.keys)
 	})
 	for i := range want {
 		if i == 0 || want[i].key != want[i-1].key {
@@ -239,7 +239,7 @@ func TestBuiltIndexIsAGrownOne(t *testing.T) {
 			}
 			grown := newIndex(key)
 			var p pages
-			var w scratch
+			var w builder
 			for i, d := range docs {
 				p.set(uint64(i), d, 1)
 				grown.change(uint64(i), ejson.Doc{}, d, 1, &w)

@@ -31,7 +31,7 @@ type Store struct {
 	closed  bool
 	loaded  bool // documents were loaded, or a commit was made
 	told    []*tail
-	scratch scratch
+	scratch builder
 	spare   *overlay // memory for a transaction; nil: in use
 
 	opened    bool          // loaded, or Load was called: definitions are written at once
@@ -211,7 +211,7 @@ func (s *Store) apply(c *Commit, tx *Tx) {
 				rest = rest[1:]
 			}
 		}
-		o.table.reindex(c.Changes[len(c.Changes)-len(rest)-n:len(c.Changes)-len(rest)], o.inserts, s)
+		o.table.reindex(c.Changes[len(c.Changes)-len(rest)-n:len(c.Changes)-len(rest)], s)
 		o.table.end()
 	}
 	if tx.table != nil {

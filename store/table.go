@@ -63,23 +63,23 @@ func (t *table) apply(c *Change, hash uint64, s *Store) {
 
 // reindex makes changes to the indexes, to one after the other: each is larger
 // than what the processor has at hand. It follows all changes of apply.
-func (t *table) reindex(changes []Change, inserts int, s *Store) {
+func (t *table) reindex(changes []Change, s *Store) {
 	if t.stale {
 		return
 	}
 	for i, x := range t.indexes {
 		multi := x.multi > 0
-		if inserts >= manyInserts {
-			x.insertMany(changes, s)
-			t.frozen[i] = nil
-		}
-		for k := range changes {
-			c := &changes[k]
-			if c.Before.IsZero() && inserts >= manyInserts || !x.touches(c.Before, c.After) {
-				continue
+		if len(changes) >= manyChanges {
+			if x.changeMany(changes, s) {
+				t.frozen[i] = nil
 			}
-			x.change(c.Slot, c.Before, c.After, s.stamp, &s.scratch)
-			t.frozen[i] = nil
+		} else {
+			for k := range changes {
+				if c := &changes[k]; x.touches(c.Before, c.After) {
+					x.change(c.Slot, c.Before, c.After, s.stamp, &s.scratch)
+					t.frozen[i] = nil
+				}
+			}
 		}
 		if multi != (x.multi > 0) {
 			t.plans = nextPlans()

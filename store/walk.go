@@ -67,11 +67,8 @@ func sameKey(b *block, i int, c *block, j int) bool {
 	if b == c {
 		return b.same(i, j)
 	}
-	p, q := b.rest(i), c.rest(j)
-	if len(b.prefix)+len(p) != len(c.prefix)+len(q) {
-		return false
-	}
-	return b.prefix+p == c.prefix+q
+	var mine, theirs [64]byte
+	return string(b.appendKey(mine[:0], i)) == string(c.appendKey(theirs[:0], j))
 }
 
 // inOrder sorts slots and drops repeats; most often there is nothing to do.
