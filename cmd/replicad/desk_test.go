@@ -46,6 +46,11 @@ func hasOutbox(n float64) func(ejson.Doc) bool {
 	return func(d ejson.Doc) bool { return d.Field("outbox").Number() == n }
 }
 
+// whole says that the replica has been given all that it subscribes to.
+func whole(d ejson.Doc) bool {
+	return live(d) && d.Field("whole").Number() > 0 && d.Field("whole").Number() == d.Field("subscriptions").Number()
+}
+
 func offline(d ejson.Doc) bool { return d.Field("phase").Str() != "live" }
 
 // TestOutbox leaves calls while the link is cut, through a restart, on the file alone and
@@ -55,7 +60,7 @@ func TestOutbox(t *testing.T) {
 	db := filepath.Join(t.TempDir(), "fruit.db")
 	start := func() *running { return startSync(t, "ws://"+l.addr, "--db", db, "--sub", "fruit") }
 	d := start()
-	await(t, d.addr, live)
+	await(t, d.addr, whole)
 	l.cut()
 	await(t, d.addr, offline)
 
@@ -115,7 +120,7 @@ func TestOutbox(t *testing.T) {
 	if err := l.mend(); err != nil {
 		t.Fatal(err)
 	}
-	await(t, d.addr, func(d ejson.Doc) bool { return live(d) && hasOutbox(0)(d) })
+	await(t, d.addr, func(d ejson.Doc) bool { return whole(d) && hasOutbox(0)(d) })
 	if got := ok(t, "", "count", "fruit", `{"name":"quince"}`, "--addr", d.addr); got != "3\n" {
 		t.Errorf("%q quinces, wants 3", got)
 	}
@@ -147,7 +152,7 @@ func TestOutbox(t *testing.T) {
 		t.Fatal(err)
 	}
 	other := startSync(t, "ws://"+srv.addr, "--db", filepath.Join(t.TempDir(), "other.db"), "--sub", "fruit")
-	await(t, other.addr, live)
+	await(t, other.addr, whole)
 	if got := replicad(t.Context(), "", "outbox", "import", calls, "--addr", other.addr); got.code != exitOK || !strings.Contains(got.errors, "3 calls imported") {
 		t.Fatalf("import: exit %d, %q", got.code, got.errors)
 	}

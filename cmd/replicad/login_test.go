@@ -75,7 +75,6 @@ func TestSyncWithLogin(t *testing.T) {
 	db := filepath.Join(t.TempDir(), "notes.db")
 	args := []string{"--db", db, "--sub", "notes", "--user", "alice", "--password-file", secret(t, "wonder")}
 	d := startSync(t, "ws://"+b.addr, args...)
-	whole := func(d ejson.Doc) bool { return live(d) && d.Field("whole").Number() == 1 }
 	if st := await(t, d.addr, whole); st.Field("user").Str() != b.alice {
 		t.Fatalf("status: %v", st)
 	}
