@@ -21,6 +21,24 @@ func charAt(text []byte, p int) byte {
 	return 0
 }
 
+// wordAt returns the eight bytes of text at p; those behind its end are 0.
+func wordAt(text []byte, p int) uint64 {
+	if len(text)-p >= 8 {
+		return binary.LittleEndian.Uint64(text[p:])
+	}
+	return lastWord(text, p)
+}
+
+func lastWord(text []byte, p int) (x uint64) {
+	if len(text) >= 8 && p < len(text) {
+		return binary.LittleEndian.Uint64(text[len(text)-8:]) >> (8 * (8 - (len(text) - p)))
+	}
+	for i := len(text) - 1; i >= p; i-- {
+		x = x<<8 | uint64(text[i])
+	}
+	return x
+}
+
 // spaceAt is space from p, which it moves.
 func spaceAt(text []byte, p int) (byte, int) {
 	for p < len(text) {

@@ -256,11 +256,11 @@ func simple(buf, text []byte, p int, c byte) (b []byte, end int, tag uint32) {
 	case c == '"':
 		n := len(buf)
 		room := buf[:cap(buf)]
-		for q := p + 1; q+8 <= len(text) && n+8 <= len(room); q, n = q+8, n+8 {
-			x := binary.LittleEndian.Uint64(text[q:])
+		for q := p + 1; n+8 <= len(room); q, n = q+8, n+8 {
+			x := wordAt(text, q)
 			binary.LittleEndian.PutUint64(room[n:], x)
 			if k := plainBytes(x); k < 8 {
-				if text[q+k] != '"' {
+				if charAt(text, q+k) != '"' {
 					return nil, 0, 0
 				}
 				return room[:n+k], q + k + 1, tagString

@@ -1,7 +1,6 @@
 package ejson
 
 import (
-	"encoding/binary"
 	"math/bits"
 	"strconv"
 )
@@ -40,10 +39,7 @@ func exact(text []byte, p int) (m int64, frac, end int) {
 	var v uint64
 	all := 0
 	for from := p; ; {
-		if len(text)-p < 8 {
-			return 0, 0, 0
-		}
-		part, n := digits(binary.LittleEndian.Uint64(text[p:]))
+		part, n := digits(wordAt(text, p))
 		v = v*powers[n] + part
 		p += n
 		if n < 8 {
@@ -57,13 +53,10 @@ func exact(text []byte, p int) (m int64, frac, end int) {
 			return 0, 0, 0
 		}
 	}
-	if text[p] == '.' {
+	if charAt(text, p) == '.' {
 		p++
 		for from := p; ; {
-			if len(text)-p < 8 {
-				return 0, 0, 0
-			}
-			part, n := digits(binary.LittleEndian.Uint64(text[p:]))
+			part, n := digits(wordAt(text, p))
 			if all += n; all > 18 {
 				return 0, 0, 0
 			}
@@ -78,7 +71,7 @@ func exact(text []byte, p int) (m int64, frac, end int) {
 			return 0, 0, 0
 		}
 	}
-	if v > 1<<53 || text[p]|0x20 == 'e' || v == 0 && negative {
+	if v > 1<<53 || charAt(text, p)|0x20 == 'e' || v == 0 && negative {
 		return 0, 0, 0
 	}
 	if negative {

@@ -45,6 +45,9 @@ func (t *shapes) learn(place **shape, name string, hash uint32, seen uint64) *sh
 	}
 	others := 0
 	for ; *place != nil; place = &(*place).other {
+		if (*place).field[1:] == name {
+			return *place // it came with a space before its colon
+		}
 		others++
 	}
 	if t.n >= maxShapes || others >= maxOthers {
@@ -74,10 +77,10 @@ func (t *shapes) learn(place **shape, name string, hash uint32, seen uint64) *sh
 
 // match returns the shape of the name that begins at p, behind its quote, or nil.
 func match(place **shape, text []byte, p int) *shape {
-	if place == nil || len(text)-p < 8 {
+	if place == nil {
 		return nil
 	}
-	x := binary.LittleEndian.Uint64(text[p:])
+	x := wordAt(text, p)
 	for s := *place; s != nil; s = s.other {
 		if (x^s.head)&s.mask != 0 {
 			continue
