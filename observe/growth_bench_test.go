@@ -2,6 +2,7 @@ package observe
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -11,57 +12,61 @@ import (
 )
 
 // BenchmarkGrowth is the work of a change while more and more observe more and
-// more documents: each change concerns one observation, whose event is delivered.
-// idle, the measure of the others, has none. Like all that is told of a machine
-// which others use, see cpu-ns.
+// more documents, in commits of 100. The observers divide the documents among
+// them, so each change concerns one, whose event is delivered, and the documents
+// that change are drawn alike whatever their number. All documents have been made
+// beforehand. idle is the store alone: what a change costs the observers is the
+// difference. Like all that is told of a machine which others use, see cpu-ns.
 func BenchmarkGrowth(b *testing.B) {
-	const keys = 10_000
 	for _, n := range []int{10_000, 100_000} {
-		r := rand.New(rand.NewPCG(1, 1))
-		s := store.New(store.Options{})
-		docs := make([]ejson.Doc, n)
-		put(b, s, func(tx *store.Tx) error {
-			for i := range docs {
-				docs[i] = message(r, i).With("key", i%keys)
-				if err := tx.Put("messages", docs[i]); err != nil {
-					return err
+		for _, observers := range []int{10, 100, 1000, 10_000} {
+			r := rand.New(rand.NewPCG(1, 1))
+			s := store.New(store.Options{})
+			docs := make([][3]ejson.Doc, n) // as they are, with another score, with another ts
+			put(b, s, func(tx *store.Tx) error {
+				for i := range docs {
+					d := message(r, i).With("key", i%observers)
+					docs[i] = [3]ejson.Doc{
+						d,
+						d.WithValue("score", ejson.NumberValue(r.Float64())),
+						d.WithValue("ts", ejson.NumberValue(1.7e12+float64(r.IntN(1<<30)))),
+					}
+					if err := tx.Put("messages", d); err != nil {
+						return err
+					}
 				}
-			}
-			return nil
-		})
-		c := s.Collection("messages")
-		for _, index := range [][]string{{"key", "ts"}, {"room", "ts"}, {"n"}} {
-			if err := c.Index(index...); err != nil {
+				return nil
+			})
+			c := s.Collection("messages")
+			if err := errors.Join(c.Index("key", "ts"), c.Index("n")); err != nil {
 				b.Fatal(err)
 			}
-		}
-		for _, kind := range []struct {
-			name  string
-			query func(i, of int) store.Query[ejson.Doc]
-			pick  func(of int) int // a document that one of so many observe
-			field string
-		}{
-			{"pinned", func(i, _ int) store.Query[ejson.Doc] { return c.Find(object{"key": i}) },
-				func(of int) int { return r.IntN(n/keys)*keys + r.IntN(of) }, "score"},
-			{"ranges", func(i, of int) store.Query[ejson.Doc] {
-				return c.Find(object{"n": object{"$gte": i * n / of, "$lt": (i + 1) * n / of}})
-			}, func(int) int { return r.IntN(n) }, "score"},
-			{"windows", func(i, _ int) store.Query[ejson.Doc] { return c.Find(object{"key": i}).Sort("-ts").Limit(50) },
-				func(of int) int { return r.IntN(n/keys)*keys + r.IntN(of) }, "ts"},
-		} {
-			for _, observers := range []int{0, 10, 100, 1000, 10_000} {
-				name := fmt.Sprintf("%s/N=%d/observers=%d", kind.name, n, observers)
-				if observers == 0 {
-					name = fmt.Sprintf("%s/N=%d/idle", kind.name, n)
-				}
-				b.Run(name, func(b *testing.B) {
-					hs := make([]*Handle, observers)
-					for i := range hs {
-						var err error
-						if hs[i], err = Start(kind.query(i, observers), func(docBatch) {}); err != nil {
+			for _, kind := range []struct {
+				name  string
+				other int // the version of a document that it changes to and back from
+				query func(i int) store.Query[ejson.Doc]
+			}{
+				{"idle", 1, nil},
+				{"pinned", 1, func(i int) store.Query[ejson.Doc] { return c.Find(object{"key": i}) }},
+				{"ranges", 1, func(i int) store.Query[ejson.Doc] {
+					return c.Find(object{"n": object{"$gte": i * n / observers, "$lt": (i + 1) * n / observers}})
+				}},
+				{"idle-ts", 2, nil},
+				{"windows", 2, func(i int) store.Query[ejson.Doc] { return c.Find(object{"key": i}).Sort("-ts").Limit(50) }},
+			} {
+				b.Run(fmt.Sprintf("N=%d/observers=%d/%s", n, observers, kind.name), func(b *testing.B) {
+					var hs []*Handle
+					for i := range observers {
+						if kind.query == nil {
+							break
+						}
+						h, err := Start(kind.query(i), func(docBatch) {})
+						if err != nil {
 							b.Fatal(err)
 						}
+						hs = append(hs, h)
 					}
+					is := make([]uint8, n) // the version that is in the store
 					b.ReportAllocs()
 					b.ResetTimer()
 					report := reportCPU(b)
@@ -69,9 +74,9 @@ func BenchmarkGrowth(b *testing.B) {
 					for done := 0; done < b.N; done += 100 {
 						seq = put(b, s, func(tx *store.Tx) error {
 							for range min(100, b.N-done) {
-								d, _ := tx.Get("messages", docs[kind.pick(max(observers, 10))].ID())
-								d = d.WithValue(kind.field, ejson.NumberValue(1.7e12+float64(r.IntN(1<<30))))
-								if err := tx.Put("messages", d); err != nil {
+								i := r.IntN(n)
+								is[i] = uint8(kind.other) - is[i]
+								if err := tx.Put("messages", docs[i][is[i]]); err != nil {
 									return err
 								}
 							}
@@ -88,6 +93,14 @@ func BenchmarkGrowth(b *testing.B) {
 					for _, h := range hs {
 						h.Stop()
 					}
+					put(b, s, func(tx *store.Tx) error {
+						for i := range is {
+							if err := tx.Put("messages", docs[i][0]); err != nil {
+								return err
+							}
+						}
+						return nil
+					})
 				})
 			}
 		}

@@ -24,17 +24,18 @@ type result struct {
 	skip, limit int
 	fields      *query.Fields
 
-	at      int // number among the hub's
-	handles []*Handle
-	seats   []*seat
-
-	loaded  bool
-	diff    difference // of the commit that is being applied
+	// What a change needs stands together: few lines of memory are fetched for it.
 	met     uint64     // number of the last change that met it
 	touched uint64     // number of the last commit that met it
 	changes uint64     // met so far, for Explain
+	diff    difference // of the commit that is being applied
+	*order             // nil for a result without one
+	handles []*Handle
+	one     [1]*Handle // the place of the handle that most results have
+	loaded  bool
 
-	*order // nil for a result without one
+	at    int // number among the hub's
+	seats []*seat
 }
 
 // order is the state of a result with an order.
@@ -69,6 +70,7 @@ func newResult(spec *store.Spec, ordered bool, name string, since store.Seq, sc 
 		fields:  spec.Fields,
 		loaded:  !ordered,
 	}
+	r.handles = r.one[:0]
 	if ordered {
 		r.order = &order{
 			spec: spec, since: since, reserve: reserveFor(spec),
