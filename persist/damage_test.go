@@ -43,11 +43,16 @@ func sample(t *testing.T, seed uint64) (*twin, []byte) {
 // A file with flipped bits is refused, or it loads as a state that existed. It
 // never panics, and a refused file is not touched.
 func TestFlippedBits(t *testing.T) {
-	seed := randomSeed(t)
+	// The first cases are one of each.
+	if refused, same, older := flipBits(t, randomSeed(t)); refused == 0 || same == 0 || older == 0 {
+		t.Errorf("%d refused, %d as they were, %d at an earlier commit", refused, same, older)
+	}
+}
+
+func flipBits(t *testing.T, seed uint64) (refused, same, older int) {
 	r := rand.New(rand.NewPCG(seed, 2))
 	tw, good := sample(t, seed)
 	path := tempFile(t)
-	refused, older, same := 0, 0, 0
 	for i := range 250 {
 		bad := append([]byte(nil), good...)
 		for range 1 + r.IntN(3) {
@@ -61,6 +66,14 @@ func TestFlippedBits(t *testing.T) {
 				at = r.IntN(8 * pageSize)
 			}
 			bad[at] ^= 1 << r.IntN(8)
+		}
+		if i < 4 { // nothing, one of the two pages that name the last transaction, or both
+			bad = append(bad[:0], good...)
+			for page := range 2 {
+				if i&(1<<page) != 0 {
+					bad[page*pageSize+20] ^= 1
+				}
+			}
 		}
 		if err := os.WriteFile(path, bad, 0o600); err != nil {
 			t.Fatal(err)
@@ -84,9 +97,7 @@ func TestFlippedBits(t *testing.T) {
 		}
 	}
 	t.Logf("%d refused, %d as they were, %d at an earlier commit", refused, same, older)
-	if refused == 0 || same == 0 || older == 0 {
-		t.Error("the flips hit nothing, or all the same thing")
-	}
+	return refused, same, older
 }
 
 // tryFile opens a file that may be damaged, compares it with the twin, and if
