@@ -104,7 +104,7 @@ Begin with 'replicad demo'. It needs nothing else.`,
 		newServe(), newSync(),
 		newFind(), newCount(), newDistinct(), newIndex(), newExplain(), newWatch(), newCall(), newDo(), newOutbox(), newLogin(), newLogout(), newStatus(), newObservers(),
 		newUpdate(), newInsert(), newRemove(),
-		newDemo(),
+		newBench(), newDemo(),
 	)
 	return root
 }
