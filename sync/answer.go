@@ -47,6 +47,7 @@ func (l *loop) answer(s *session, wire string, m ddp.Result, fault error) {
 		l.log.Debug("sync: result that nobody waits for", "id", wire)
 		return
 	}
+	reached(stepResult)
 	c.result, c.fault = &m, fault
 	l.flying--
 	l.settle(s)
@@ -75,6 +76,7 @@ func (l *loop) updated(s *session, wires []string) {
 		if c == nil {
 			continue
 		}
+		reached(stepUpdated)
 		delete(s.calls, id)
 		c.updatedOn = s.conn.Session()
 		if c.visible {

@@ -142,6 +142,7 @@ func (l *loop) flush(s *session) bool {
 		l.recordPosition(tx, at)
 	})
 	if ok {
+		reached(stepData)
 		l.at = at
 		s.release = nil
 		l.tookBack(release)

@@ -4,13 +4,18 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"net"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -20,7 +25,14 @@ import (
 
 // crashChild, in the environment, makes the test binary the process that is killed:
 // it makes calls as fast as it can, and tells which ones it was promised.
-const crashChild = "REPLICAD_CRASH_CHILD"
+//
+// failAt, "STEP N", has it die at the Nth time that it comes to a step of a call's life.
+// manyKills is how many processes are killed, if not the usual few.
+const (
+	crashChild = "REPLICAD_CRASH_CHILD"
+	failAt     = "REPLICAD_CRASH_AT"
+	manyKills  = "REPLICAD_CRASH_KILLS"
+)
 
 // ledger is the server of the crash test: it writes down what is run.
 type ledger struct {
@@ -72,6 +84,17 @@ func writeStub(tx *Tx, in Invocation) error {
 
 // crash is the process that is killed.
 func crash(url, path string) {
+	var at step
+	var times int64
+	if n, _ := fmt.Sscan(os.Getenv(failAt), &at, &times); n == 2 {
+		var met atomic.Int64
+		failpoint = func(s step) {
+			if s == at && met.Add(1) == times {
+				syscall.Kill(os.Getpid(), syscall.SIGKILL)
+				select {} // not a step further
+			}
+		}
+	}
 	r, err := Open(context.Background(), url, Options{Path: path, Logger: quietLog(), MinBackoff: 5 * time.Millisecond})
 	if err != nil {
 		fmt.Println("error", err)
@@ -111,7 +134,69 @@ func crash(url, path string) {
 	select {}
 }
 
-// TestCrash kills a process again and again while it makes calls: every call that Do has
+// kill is how a process is to die: by itself at a step, or by another's hand after so
+// many promises.
+type kill struct {
+	at    step
+	times int
+	after int
+}
+
+// kills returns how the processes of a test die: at each step a few times, and as often
+// at any moment.
+func kills(rng *rand.Rand) (all []kill) {
+	n, err := strconv.Atoi(os.Getenv(manyKills))
+	if err != nil {
+		n = 4 * len(steps)
+	}
+	for i := range n {
+		k := kill{after: 1 + rng.IntN(150)}
+		if i%2 == 0 {
+			k = kill{at: steps[i/2%len(steps)], times: 1 + rng.IntN(60), after: 1 << 30}
+		}
+		all = append(all, k)
+	}
+	return all
+}
+
+// badLine is a link in front of a server that is cut again and again.
+func badLine(t *testing.T, rng *rand.Rand, url string) string {
+	to := strings.TrimPrefix(url, "http://")
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var open sync.WaitGroup
+	t.Cleanup(func() { l.Close(); open.Wait() })
+	open.Go(func() {
+		for {
+			a, err := l.Accept()
+			if err != nil {
+				return
+			}
+			b, err := net.Dial("tcp", to)
+			if err != nil {
+				a.Close()
+				continue
+			}
+			most := 2000 + rng.Int64N(60_000) // bytes of one way
+			if rng.IntN(4) == 0 {
+				most = 1 << 40 // so that large things get through, too
+			}
+			for _, way := range [][2]net.Conn{{a, b}, {b, a}} {
+				open.Go(func() {
+					defer a.Close()
+					defer b.Close()
+					io.CopyN(way[0], way[1], most)
+				})
+			}
+		}
+	})
+	return "http://" + l.Addr().String()
+}
+
+// TestCrash kills processes again and again while they make calls, at every step of a
+// call's life and at any other moment, on a line that is cut all the time: every call that Do has
 // promised is run by the server, and once, since it remembers the ids of a session and
 // the next process takes the session up; those of one entity in order; and replica and
 // server are the same in the end.
@@ -127,9 +212,11 @@ func TestCrash(t *testing.T) {
 	fmt.Printf("crash: seed %d\n", seed)
 	rng := rand.New(rand.NewPCG(seed, 0))
 	var promised, lane []string
-	for range 12 {
+	died := map[step]int{}
+	line := badLine(t, rand.New(rand.NewPCG(seed, 1)), http.URL)
+	for _, k := range kills(rng) {
 		cmd := exec.Command(os.Args[0])
-		cmd.Env = append(os.Environ(), crashChild+"="+http.URL+" "+path)
+		cmd.Env = append(os.Environ(), crashChild+"="+line+" "+path, fmt.Sprintf("%s=%s %d", failAt, k.at, k.times))
 		out, err := cmd.StdoutPipe()
 		if err != nil {
 			t.Fatal(err)
@@ -137,8 +224,7 @@ func TestCrash(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		// It is killed after so many promises, at whatever it is doing then.
-		left := 1 + rng.IntN(150)
+		left := k.after
 		lines := bufio.NewScanner(out)
 		killed := false
 		for lines.Scan() {
@@ -156,6 +242,14 @@ func TestCrash(t *testing.T) {
 			}
 		}
 		cmd.Wait()
+		if !killed {
+			died[k.at]++
+		}
+	}
+	for _, s := range steps {
+		if died[s] == 0 {
+			t.Errorf("nobody died at step %s", s)
+		}
 	}
 
 	r, err := Open(t.Context(), http.URL, Options{Path: path, Logger: quietLog(), MinBackoff: 5 * time.Millisecond})
@@ -205,7 +299,7 @@ func TestCrash(t *testing.T) {
 	if twice > 0 {
 		t.Errorf("%d calls were run more than once", twice)
 	}
-	fmt.Printf("crash: %d promised, %d run, %d more than once\n", len(promised), len(g.first), twice)
+	fmt.Printf("crash: %v by themselves; %d promised, %d run, %d more than once\n", died, len(promised), len(g.first), twice)
 	if n := snap.Len("ledger"); n != len(g.entries) {
 		t.Errorf("%d documents, the server has %d", n, len(g.entries))
 	}

@@ -161,6 +161,7 @@ func (l *loop) recordRetired() {
 		l.log.Error("sync: outbox not recorded", "calls", len(batch), "err", err)
 		return
 	}
+	reached(stepEnded)
 	l.tookBack(taken)
 	l.failed = failed
 	for _, c := range dropped {

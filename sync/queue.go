@@ -129,6 +129,7 @@ func (l *loop) foresee(c, old *call) error {
 			}
 		}
 		if c.kept != nil {
+			reached(stepStub)
 			return tx.Put(OutboxCollection, c.record())
 		}
 		return nil
@@ -137,6 +138,7 @@ func (l *loop) foresee(c, old *call) error {
 		return err
 	}
 	if c.kept != nil {
+		reached(stepCommit)
 		c.kept.made, c.kept.seq = l.seq, l.seq
 		if at := c.kept.expires; !at.IsZero() {
 			l.expireAt = earliest(l.expireAt, at)
@@ -271,6 +273,7 @@ func (l *loop) pump() {
 	batch := b.ready[:n:n]
 	b.ready = b.ready[n:]
 	l.recordSent(batch)
+	reached(stepSend)
 	for _, c := range batch {
 		l.sendCall(s, c)
 	}

@@ -121,6 +121,9 @@ func (s *session) send(ctx context.Context) {
 				if s.conn.Send(ctx, m) != nil {
 					return // the session has ended, and the loop will hear of it
 				}
+				if _, ok := m.(ddp.Method); ok {
+					reached(stepSent)
+				}
 			}
 		}
 	}
