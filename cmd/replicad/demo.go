@@ -5,9 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
-	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"time"
@@ -26,13 +23,15 @@ func newDemo() *cobra.Command {
 	var check bool
 	cmd := &cobra.Command{
 		Use:   "demo",
-		Short: "Show all of it: sync, query, watch, cut the link, kill the process, catch up, prove",
-		Long: `demo starts a DDP server with a seeded collection in this process, and a replica of
-it in another, with a file. It queries and watches the replica; cuts the link while
-the server goes on changing documents; kills the replica with SIGKILL and starts it
-again from its file, with the server out of reach; mends the link; and proves that
-replica and server hold the same documents. Everything is on the loopback interface
-and in a temporary folder, which is removed at the end.`,
+		Short: "Show all of it: sync, query, watch, write offline, kill the process, catch up, prove",
+		Long: `demo starts a DDP server with a seeded collection and a user in this process, and a
+replica of it in another, with a file. It queries and watches the replica; cuts the
+link while the server goes on changing documents; writes to the replica, offline; kills
+it with SIGKILL and starts it again from its file, with the server out of reach; mends
+the link; sees the session resumed, the writes made once each, and the one that the
+server refuses set aside; and proves that replica and server hold the same documents.
+Everything is on the loopback interface and in a temporary folder, which is removed at
+the end.`,
 		Example: `  replicad demo
   replicad demo --docs 1000000
   replicad demo --check`,
@@ -56,15 +55,21 @@ const demoLeast = 100
 
 // demo is one run. The server lives in this process, the replica in the child.
 type demo struct {
-	out   io.Writer
-	docs  int
-	data  *demoData
-	store *store.Store // the server's
-	link  *link
-	file  string // the replica's
-	url   string // of the link
-	child *child
-	steps int
+	out    io.Writer
+	docs   int
+	data   *demoData
+	store  *store.Store // the server's
+	server *demoServer
+	link   *link
+	file   string // the replica's
+	secret string // the file with the password
+	url    string // of the link
+	child  *child
+	steps  int
+
+	sent  uint64   // messages that the server had sent when the link was mended
+	calls []string // ids of the calls that were made offline
+	bad   string   // id of the one that the server will not take
 }
 
 // demoStep is one step: its name, and what it does and finds.
@@ -80,8 +85,11 @@ func runDemo(ctx context.Context, out io.Writer, docs int, check bool) (err erro
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	d := &demo{out: out, docs: docs, file: filepath.Join(dir, "tasks.db")}
-	closeServer, err := d.serve()
+	d := &demo{out: out, docs: docs, file: filepath.Join(dir, "tasks.db"), secret: filepath.Join(dir, "password")}
+	if err := os.WriteFile(d.secret, []byte(demoPassword+"\n"), 0o600); err != nil {
+		return err
+	}
+	closeServer, err := d.serve(ctx)
 	if err != nil {
 		return err
 	}
@@ -99,9 +107,12 @@ func runDemo(ctx context.Context, out io.Writer, docs int, check bool) (err erro
 		{"indexed query", d.indexedQuery},
 		{"live top 10", d.liveTop},
 		{"link cut", d.cutLink},
+		{"five writes", d.writeOffline},
 		{"kill -9, restart", d.killAndRestart},
 		{"link back", d.mendLink},
+		{"outbox", d.drained},
 		{"proof", d.prove},
+		{"in a program", d.program},
 	} {
 		d.steps++
 		found, err := step.run(ctx)
@@ -125,29 +136,22 @@ func runDemo(ctx context.Context, out io.Writer, docs int, check bool) (err erro
 }
 
 // serve starts the server and the link to it.
-func (d *demo) serve() (closeAll func(), err error) {
+func (d *demo) serve(ctx context.Context) (closeAll func(), err error) {
 	d.store = store.New(store.Options{})
 	d.data = newDemoData(d.store)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
+	var addr string
+	if d.server, addr, err = newDemoServer(ctx, d.store); err != nil {
 		return nil, err
 	}
-	srv := newStoreServer(d.store, storeServerOptions{
-		collections: []string{demoCollection},
-		logger:      slog.New(slog.DiscardHandler),
-	})
-	web := &http.Server{Handler: srv.handler(), ReadHeaderTimeout: 10 * time.Second}
-	go func() { _ = web.Serve(listener) }() // ends with Close
-	if d.link, err = newLink(listener.Addr().String()); err != nil {
-		return nil, errors.Join(err, web.Close())
+	if d.link, err = newLink(addr); err != nil {
+		d.server.close()
+		return nil, err
 	}
 	d.url = "ws://" + d.link.addr + "/websocket"
 	return func() {
 		d.link.cut()
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-		defer cancel()
-		_ = srv.shutdown(ctx)
-		_ = web.Close()
+		d.server.close()
+		_ = d.store.Close()
 	}, nil
 }
 
@@ -155,14 +159,16 @@ func (d *demo) serve() (closeAll func(), err error) {
 func (d *demo) start(ctx context.Context) (err error) {
 	d.child, err = startChild(ctx, "sync", d.url, "--db", d.file, "--sub", demoCollection,
 		"--index", demoCollection+":list,-createdAt", "--index", demoCollection+":-priority",
+		"--user", demoUser, "--password-file", d.secret,
 		"--listen", "127.0.0.1:0", "--max-backoff", "200ms")
 	return err
 }
 
 // state is what the replica's status says, as far as the demo looks.
 type state struct {
-	live, durable bool
-	docs          int
+	live, durable, resumed bool
+	docs, outbox, failed   int
+	user                   string
 }
 
 func (d *demo) state(ctx context.Context) (state, error) {
@@ -173,7 +179,11 @@ func (d *demo) state(ctx context.Context) (state, error) {
 	return state{
 		live:    s.Field("phase").Str() == "live",
 		durable: s.Field("durable").Number() >= s.Field("seq").Number(),
+		resumed: s.Field("resumed").Bool(),
 		docs:    int(s.Field("collections").Doc().Field(demoCollection).Number()),
+		outbox:  int(s.Field("outbox").Number()),
+		failed:  int(s.Field("failed").Number()),
+		user:    s.Field("user").Str(),
 	}, nil
 }
 

@@ -35,12 +35,16 @@ func (d *demo) firstSync(ctx context.Context) ([]string, error) {
 		return nil, err
 	}
 	onDisk := time.Since(begin)
+	if first, _, _ := d.server.seen(); len(first) != 1 || first[0] != "method login" {
+		return nil, fmt.Errorf("the session began with %q, wants the login", first)
+	}
 	info, err := os.Stat(d.file)
 	if err != nil {
 		return nil, err
 	}
 	return []string{
 		fmt.Sprintf("%s in %v, %s/s, from the start of its process", plural(d.docs, "document"), round(took), thousands(int(float64(d.docs)/took.Seconds()))),
+		"the login went first, as " + demoUser + "; then the subscription",
 		fmt.Sprintf("all on disk after %v, in a file of %.1f MB", round(onDisk), float64(info.Size())/1e6),
 	}, nil
 }
@@ -162,7 +166,7 @@ func (d *demo) cutLink(ctx context.Context) ([]string, error) {
 	if err := d.await(ctx, "the replica has noticed", func(s state) bool { return !s.live }); err != nil {
 		return nil, err
 	}
-	changes := max(50, d.docs/20)
+	changes := min(max(50, d.docs/20), 5000)
 	if err := d.data.churn(changes); err != nil {
 		return nil, err
 	}
@@ -216,27 +220,18 @@ func (d *demo) killAndRestart(ctx context.Context) ([]string, error) {
 	if !slices.EqualFunc(before, after, ejson.Doc.Equal) {
 		return nil, fmt.Errorf("%s before the kill, %s after it, or others", plural(len(before), "document"), plural(len(after), "document"))
 	}
+	st, err := d.state(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if st.outbox != len(d.calls) || st.user != d.server.user {
+		return nil, fmt.Errorf("after the kill the outbox holds %s of %d, in the name of %q", plural(st.outbox, "call"), len(d.calls), st.user)
+	}
 	return []string{
 		fmt.Sprintf("%s again, the same in the same order; the first query (%s) answered %v after the start, no server in reach",
 			plural(len(after), "document"), plural(len(first), "document"), round(took)),
+		fmt.Sprintf("the outbox still holds %d", st.outbox),
 	}, nil
-}
-
-// mendLink mends the link and waits until the replica has caught up.
-func (d *demo) mendLink(ctx context.Context) ([]string, error) {
-	begin := time.Now()
-	if err := d.link.mend(); err != nil {
-		return nil, err
-	}
-	want := d.store.Snapshot().Len(demoCollection)
-	if err := d.await(ctx, "the replica has caught up", func(s state) bool { return s.live && s.docs == want }); err != nil {
-		return nil, err
-	}
-	took := time.Since(begin)
-	if err := d.await(ctx, "the difference is on disk", func(s state) bool { return s.durable }); err != nil {
-		return nil, err
-	}
-	return []string{fmt.Sprintf("caught up in %v, the waiting to dial included", round(took))}, nil
 }
 
 // prove compares every document of the replica with the server's.
