@@ -19,18 +19,14 @@ type group struct {
 // processor then waits for the memory of all of them at once.
 const ahead = 16
 
-// changeMany makes many changes to an index and reports whether any of them touched
-// it. The entries are sorted, so that leaves are met one after another and a search
+// changeMany makes many changes to an index, those that touch it. The entries are sorted, so that leaves are met one after another and a search
 // of the tree is seldom whole: an entry costs a third of what it does by itself.
-func (x *index) changeMany(changes []Change, s *Store) (changed bool) {
-	b := &s.scratch
-	b.x = x
+func (x *index) changeMany(changes []Change, stamp uint64, b *builder) {
 	for k := range changes {
 		if c := &changes[k]; x.touches(c.Before, c.After) {
 			b.change(c.Slot, c.Before, c.After)
 		}
 	}
-	changed = len(b.entries) > 0
 	b.order()
 	x.locate(b)
 	var small []leaf
@@ -38,17 +34,16 @@ func (x *index) changeMany(changes []Change, s *Store) (changed bool) {
 		if i%ahead == 0 {
 			fetchBlocks(b.groups[i:min(i+ahead, len(b.groups))])
 		}
-		if l, is := x.changeLeaf(b, &b.groups[i], s.stamp); is {
+		if l, is := x.changeLeaf(b, &b.groups[i], stamp); is {
 			small = append(small, l)
 		}
 	}
 	for _, l := range small {
 		if l = x.home(l.top, l.slot); l.len() <= blockMax/4 {
-			x.merge(l, s.stamp)
+			x.merge(l, stamp)
 		}
 	}
-	b.reset()
-	return changed
+	b.clear()
 }
 
 // locate finds the leaf of each entry.

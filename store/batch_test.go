@@ -31,7 +31,8 @@ func TestBatchedIndexIsASortedList(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := rand.New(rand.NewPCG(7, uint64(len(name))))
 			x := testIndex(t)
-			s := &Store{stamp: 1}
+			b := builder{x: x}
+			stamp := uint64(1)
 			docs := map[uint64]ejson.Doc{}
 			next := uint64(0)
 			type version struct {
@@ -71,19 +72,19 @@ func TestBatchedIndexIsASortedList(t *testing.T) {
 					}
 					changes = append(changes, c)
 				}
-				x.changeMany(changes, s)
+				x.changeMany(changes, stamp, &b)
 				want := entriesIn(x, docs)
 				checkIndex(t, x, want, r)
 				if r.IntN(3) == 0 {
 					kept = append(kept, version{x.publish(), want})
-					s.stamp++
+					stamp++
 				}
 			}
 			var changes []Change
 			for slot, d := range docs {
 				changes = append(changes, Change{Slot: slot, Before: d})
 			}
-			x.changeMany(changes, s)
+			x.changeMany(changes, stamp, &b)
 			checkIndex(t, x, nil, r)
 			if x.multi != 0 {
 				t.Errorf("%d documents with several keys in an empty index", x.multi)
@@ -112,7 +113,7 @@ func entriesIn(x *index, docs map[uint64]ejson.Doc) []entry {
 // TestRemovedBatchLeavesNoLeaves takes nearly all documents out at once.
 func TestRemovedBatchLeavesNoLeaves(t *testing.T) {
 	x := testIndex(t)
-	s := &Store{stamp: 1}
+	b := builder{x: x}
 	var in, out []Change
 	for i := range 20_000 {
 		d := ejson.Make(ejson.Field{Name: "_id", Value: fmt.Sprint(i)}, ejson.Field{Name: "k", Value: i * 7919 % 20_000})
@@ -121,12 +122,43 @@ func TestRemovedBatchLeavesNoLeaves(t *testing.T) {
 			out = append(out, Change{Slot: uint64(i), Before: d})
 		}
 	}
-	x.changeMany(in, s)
+	x.changeMany(in, 1, &b)
 	if n := x.tree.Len(); n > 20_000/(blockMax/2)+1 {
 		t.Errorf("%d leaves for 20,000 entries", n)
 	}
-	x.changeMany(out, s)
+	x.changeMany(out, 1, &b)
 	if n := x.tree.Len(); x.size != 200 || n > 40 {
 		t.Errorf("%d entries in %d leaves", x.size, n)
+	}
+}
+
+// TestListOfOneMakesAnIndexMultikey puts a list in the place of its only element,
+// which leaves the entries as they are, and then a longer list: plans that were made
+// in between must know that a document may come twice. Alone and among many changes.
+func TestListOfOneMakesAnIndexMultikey(t *testing.T) {
+	for _, others := range []int{0, 2 * manyChanges, 2 * parallel} {
+		s := New(Options{})
+		c := s.Collection("docs")
+		for _, keys := range []string{"k", "n"} {
+			if err := c.Index(keys); err != nil {
+				t.Fatal(err)
+			}
+		}
+		all := c.Find(m{"k": m{"$gte": 0}}).Sort("k")
+		for round, k := range []any{1, []any{1}, []any{1, 2, 3}, []any{2}, 2} {
+			if _, err := s.Update(func(tx *Tx) error {
+				for i := range others {
+					if err := tx.Put("docs", numbered(i).With("round", round)); err != nil {
+						return err
+					}
+				}
+				return tx.Put("docs", ejson.Make(ejson.Field{Name: "_id", Value: "list"}, ejson.Field{Name: "k", Value: k}))
+			}); err != nil {
+				t.Fatal(err)
+			}
+			if docs, err := all.All(); len(docs) != 1 || err != nil {
+				t.Fatalf("%d others: %v comes %d times, %v", others, k, len(docs), err)
+			}
+		}
 	}
 }

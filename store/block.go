@@ -154,6 +154,10 @@ func (b *block) search(key []byte, slot uint64) (i int, found bool) {
 	if r.head != 1<<64-1 {
 		hi = b.firstHead(r.head + 1)
 	}
+	// The entry of a new document comes behind all that have its key.
+	if n := b.compare(hi-1, r); n < 0 || n == 0 && b.slots[hi-1] < slot {
+		return hi, false
+	}
 	for lo < hi {
 		h := int(uint(lo+hi) >> 1)
 		n := b.compare(h, r)

@@ -2,7 +2,6 @@ package store
 
 import (
 	"bytes"
-	"cmp"
 	"slices"
 	"strings"
 	"sync"
@@ -18,7 +17,11 @@ type builder struct {
 	olds    [][]byte
 	news    [][]byte
 	refs    []uint64 // to entries; see order
+	spare   []uint64 // for sort
 	groups  []group
+
+	multi   int  // x.multi at reset
+	changed bool // there were entries since
 }
 
 type built struct {
@@ -172,74 +175,21 @@ func (b *builder) finish() {
 	b.x.fill(sorted)
 }
 
-// order fills refs with the places of entries, in their order.
-func (b *builder) order() {
-	b.refs = slices.Grow(b.refs[:0], len(b.entries))
-	for i := range b.entries {
-		b.refs = append(b.refs, uint64(i))
-	}
-	if len(b.refs) > 1 {
-		b.sort(b.refs, 0)
-	}
-}
+// reset makes an empty builder ready for an index.
+func (b *builder) reset(x *index) { b.x, b.multi, b.changed = x, x.multi, false }
 
-// sort sorts the refs of entries whose keys are alike in their first n bytes, at
-// least. A place is sorted together with the four bytes after those in which all
-// keys are alike, as one number, and those where these are equal once more: to sort
-// a thousand entries by a function takes three times as long.
-func (b *builder) sort(refs []uint64, n int) {
-	first := view(b.entries[uint32(refs[0])].key)
-	alike, equal := len(first), true
-	for _, r := range refs[1:] {
-		key := view(b.entries[uint32(r)].key)
-		equal = equal && key == first
-		if len(key) < alike || key[n:alike] != first[n:alike] {
-			alike = n + common(first[n:alike], key[n:])
-		}
-	}
-	if equal || len(refs) < 8 {
-		slices.SortFunc(refs, b.compare)
-		return
-	}
-	for i, r := range refs {
-		head := restOf(view(b.entries[uint32(r)].key[alike:])).head
-		refs[i] = head>>32<<32 | uint64(uint32(r))
-	}
-	slices.Sort(refs)
-	for i := 0; i < len(refs); {
-		j := i + 1
-		for j < len(refs) && (refs[j]^refs[i])>>32 == 0 {
-			j++
-		}
-		if j-i > 1 {
-			b.sort(refs[i:j], alike)
-		}
-		i = j
-	}
-}
-
-func (b *builder) compare(p, q uint64) int {
-	e, f := &b.entries[uint32(p)], &b.entries[uint32(q)]
-	if n := bytes.Compare(e.key, f.key); n != 0 {
-		return n
-	}
-	return cmp.Compare(e.slot, f.slot)
-}
-
-// reset empties the builder and keeps its memory, if it is not much.
-func (b *builder) reset() {
+// clear empties the builder and keeps its memory, if it is not much.
+func (b *builder) clear() {
+	b.changed = b.changed || len(b.entries) > 0
 	if cap(b.entries) > 2*spareWrites {
-		*b = builder{}
+		*b = builder{x: b.x, multi: b.multi, changed: b.changed}
 		return
 	}
 	clear(b.entries)
 	clear(b.olds)
 	clear(b.news)
 	clear(b.groups)
-	*b = builder{
-		chunk: b.chunk[:0], entries: b.entries[:0], olds: b.olds[:0], news: b.news[:0],
-		refs: b.refs[:0], groups: b.groups[:0],
-	}
+	b.chunk, b.entries, b.olds, b.news, b.groups = b.chunk[:0], b.entries[:0], b.olds[:0], b.news[:0], b.groups[:0]
 }
 
 // fill lays sorted entries into the leaves of an empty index. They are left with

@@ -92,11 +92,12 @@ func (x *index) touches(before, after ejson.Doc) bool {
 	return false
 }
 
-// change takes the entries of before out and puts those of after in. Either may
-// be the zero Doc.
-func (x *index) change(slot uint64, before, after ejson.Doc, stamp uint64, b *builder) {
-	b.x = x
-	b.change(slot, before, after)
+// change makes one change to the index, if it touches it.
+func (x *index) change(c *Change, stamp uint64, b *builder) {
+	if !x.touches(c.Before, c.After) {
+		return
+	}
+	b.change(c.Slot, c.Before, c.After)
 	for i := range b.entries {
 		if e := &b.entries[i]; e.out {
 			x.remove(e.key, e.slot, stamp)
@@ -104,7 +105,7 @@ func (x *index) change(slot uint64, before, after ejson.Doc, stamp uint64, b *bu
 			x.insert(e.key, e.slot, stamp)
 		}
 	}
-	b.reset()
+	b.clear()
 }
 
 // home returns the leaf where an entry is or would be.

@@ -8,8 +8,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"github.com/replicad/replicad/ddp/ejson"
 )
 
 func compareEntries(a, b entry) int {
@@ -239,10 +237,10 @@ func TestBuiltIndexIsAGrownOne(t *testing.T) {
 			}
 			grown := newIndex(key)
 			var p pages
-			var w builder
+			w := builder{x: grown}
 			for i, d := range docs {
 				p.set(uint64(i), d, 1)
-				grown.change(uint64(i), ejson.Doc{}, d, 1, &w)
+				grown.change(&Change{Slot: uint64(i), After: d}, 1, &w)
 			}
 			built := buildIndexes([]*definition{key}, &p)[0]
 			want := entriesOf(t, grown, "", "")
@@ -252,8 +250,9 @@ func TestBuiltIndexIsAGrownOne(t *testing.T) {
 			r := rand.New(rand.NewPCG(1, 2))
 			checkIndex(t, built, want, r)
 			checkIndex(t, grown, want, r)
+			w.reset(built)
 			for i, d := range docs {
-				built.change(uint64(i), d, ejson.Doc{}, 1, &w)
+				built.change(&Change{Slot: uint64(i), Before: d}, 1, &w)
 			}
 			checkIndex(t, built, nil, r)
 			if built.multi != 0 {

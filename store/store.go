@@ -31,8 +31,8 @@ type Store struct {
 	closed  bool
 	loaded  bool // documents were loaded, or a commit was made
 	told    []*tail
-	scratch builder
-	spare   *overlay // memory for a transaction; nil: in use
+	scratch []builder // memory for each index of a collection
+	spare   *overlay  // memory for a transaction; nil: in use
 
 	opened    bool          // loaded, or Load was called: definitions are written at once
 	unwritten bool          // definitions of indexes go with the next commit
