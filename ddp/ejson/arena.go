@@ -2,19 +2,23 @@ package ejson
 
 import "strings"
 
-// arenaBlock is large beside a document, so that little is left over at its end,
-// and small beside a collection, so that little is kept alive by a few documents.
-const arenaBlock = 1 << 20
+// arenaBlock is small, so that little is kept alive by one document. In the ingest
+// of 100,000 documents blocks of 8 to 32 KiB were alike, and better than 1 MiB.
+const arenaBlock = 16 << 10
 
-// Arena keeps documents one behind the other in large blocks of memory. A scan
-// that goes in the order in which they were kept is several times as fast as one
-// over documents that lie scattered, and the garbage collector sees one object a
-// block. A block lives as long as any document in it. The zero Arena is ready for
-// use; it is not for several goroutines at once.
+// Arena keeps documents one behind the other in blocks of memory, so that
+// fifty of them take one allocation, and the garbage collector sees one object.
+// A scan that goes in the order in which they were kept is several times as fast
+// as one over documents that lie scattered.
+//
+// A block lives as long as any document in it: of documents that come and go, the
+// few that stay may keep up to fifty times their memory. Who keeps documents
+// for long in an Arena should now and then Keep those that are left in a new one.
+// The zero Arena is ready for use; it is not for several goroutines at once.
 type Arena struct{ block []byte }
 
 // Keep returns a document equal to d whose bytes lie in the arena, behind those
-// of the last. A document of more than a sixteenth of a block gets memory of its
+// of the last. A document of more than an eighth of a block gets memory of its
 // own.
 func (a *Arena) Keep(d Doc) Doc { return Doc{a.keep(d.s)} }
 
@@ -23,7 +27,7 @@ func (a *Arena) keep(s string) string {
 	if n == 0 {
 		return s
 	}
-	if n > arenaBlock/16 {
+	if n > arenaBlock/8 {
 		return strings.Clone(s)
 	}
 	at := len(a.block)

@@ -97,6 +97,19 @@ func BenchmarkAppendJSON(b *testing.B) {
 	b.SetBytes(int64(len(buf)))
 }
 
+// BenchmarkAppendMany writes documents that are all different.
+func BenchmarkAppendMany(b *testing.B) {
+	docs := make([]Doc, 1000)
+	for i, text := range dataset(len(docs)) {
+		docs[i], _ = Parse(text)
+	}
+	var buf []byte
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		buf = docs[i%len(docs)].AppendFieldsJSON(buf[:0])
+	}
+}
+
 func BenchmarkLookup(b *testing.B) {
 	d, _ := Parse(dataset(1)[0])
 	n := 0

@@ -32,7 +32,9 @@
 //   - Numbers out of range become infinite; -0 is written 0.
 //   - A $date that is no number, or out of range, is the invalid date. It is
 //     written as null, and equals nothing; a document equals another of the same
-//     bytes even so. A fraction is cut. Text in the ISO format is read.
+//     bytes even so. But null is read as 0, as JavaScript's new Date(null) does: on
+//     the other side of a wire the invalid date is the first of January 1970. A
+//     fraction is cut. Text in the ISO format is read.
 //   - $binary may lack padding. $flags but g, i, m, u, y are dropped.
 //   - The JSON value of a custom type is kept as it is: what looks like a date in
 //     it is an object, for only the type knows its meaning.

@@ -4,7 +4,6 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
-	"math"
 	"math/bits"
 	"slices"
 	"strconv"
@@ -19,13 +18,15 @@ func (d Doc) AppendJSON(dst []byte) []byte { return appendDoc(dst, d, false) }
 // AppendFieldsJSON is AppendJSON of d less its _id, without making a document of
 // it: the fields of a DDP message.
 func (d Doc) AppendFieldsJSON(dst []byte) []byte {
-	if d.Lookup(idName).IsMissing() {
+	t := open(d.s)
+	i := t.find(idName)
+	if i < 0 {
 		return appendDoc(dst, d, false)
 	}
-	if d.Len() <= 3 { // may look special without its _id
+	if t.n <= 3 { // may look special without its _id
 		return appendDoc(dst, d.WithoutID(), false)
 	}
-	return appendFields(dst, d, false, idName.s)
+	return appendFields(dst, d.s, false, i)
 }
 
 // AppendJSON appends a as EJSON text.
@@ -99,30 +100,43 @@ func (v *Value) UnmarshalJSON(text []byte) error {
 func appendDoc(b []byte, d Doc, plain bool) []byte {
 	if !plain && d.marker() != "" {
 		b = append(b, `{"$escape":`...)
-		return append(appendFields(b, d, false, noField), '}')
+		return append(appendFields(b, d.s, false, -1), '}')
 	}
-	return appendFields(b, d, plain, noField)
+	return appendFields(b, d.s, plain, -1)
 }
 
-// noField is the name of a field that is not there: no text has that byte.
-const noField = "\xff"
+// scalarRoom is as many bytes as anything takes that is not made of bytes itself,
+// with what stands around it: {"$date":-8640000000000000} and a comma.
+const scalarRoom = 48
 
-// appendFields writes an object less the field skip. Where plain is set, no
+// appendFields writes an object less field number skip. Where plain is set, no
 // object inside is escaped.
-func appendFields(b []byte, d Doc, plain bool, skip string) []byte {
+func appendFields(b []byte, s string, plain bool, skip int) []byte {
 	b = append(b, '{')
-	comma := false
-	for t, i := open(d.s), 0; i < t.n; i++ {
-		name, tag, lo, hi := t.field(i)
-		if name == skip {
+	t := open(s)
+	comma := 0
+	for i := range t.n {
+		e := t.entry(i)
+		name, lo := nameAt(s, int(e.off))
+		hi := t.at
+		if i+1 < t.n {
+			hi = int(t.entry(i + 1).off)
+		}
+		if i == skip {
 			continue
 		}
-		if comma {
-			b = append(b, ',')
+		b = slices.Grow(b, len(name)+hi-lo+scalarRoom)
+		b = append(b, ',')[:len(b)+comma]
+		comma = 1
+		b = append(appendASCII(b, s, lo-len(name), lo), ':')
+		switch e.tag() {
+		case tagString:
+			b = appendASCII(b, s, lo, hi)
+		case tagInt:
+			b = appendInt(b, int64(int32(le32(s, lo))))
+		default:
+			b = appendAt(b, s, e.tag(), lo, hi, plain)
 		}
-		comma = true
-		b = append(AppendString(b, name), ':')
-		b = appendValue(b, view(d.s, tag, lo, hi), plain)
 	}
 	return append(b, '}')
 }
@@ -130,13 +144,54 @@ func appendFields(b []byte, d Doc, plain bool, skip string) []byte {
 func appendList(b []byte, a Array, plain bool) []byte {
 	b = append(b, '[')
 	for t, i := open(a.s), 0; i < t.n; i++ {
+		tag, lo, hi := t.element(i)
+		b = slices.Grow(b, hi-lo+scalarRoom)
 		if i > 0 {
 			b = append(b, ',')
 		}
-		tag, lo, hi := t.element(i)
-		b = appendValue(b, view(a.s, tag, lo, hi), plain)
+		b = appendAt(b, a.s, tag, lo, hi, plain)
 	}
 	return append(b, ']')
+}
+
+// appendAt writes the value that lies in s[lo:hi]. b has room for it.
+func appendAt(b []byte, s string, tag uint32, lo, hi int, plain bool) []byte {
+	switch tag {
+	case tagString:
+		return appendASCII(b, s, lo, hi)
+	case tagInt:
+		return appendInt(b, int64(int32(le32(s, lo))))
+	case tagTrue:
+		return append(b, "true"...)
+	case tagObject:
+		return appendDoc(b, Doc{s[lo:hi]}, plain)
+	}
+	return appendValue(b, view(s, tag, lo, hi), plain)
+}
+
+// appendASCII writes s[lo:hi] as a JSON string. b has room for it and for sixteen
+// bytes more. Text of ASCII that needs no escapes is looked at and copied in one
+// go, eight bytes at a time; what is read behind its end is not looked at.
+func appendASCII(b []byte, s string, lo, hi int) []byte {
+	n := len(b)
+	out := b[:cap(b)]
+	out[n] = '"'
+	n++
+	at := lo
+	for ; at < hi; at += 8 {
+		if at+8 > len(s) || n+8 > len(out) {
+			return AppendString(b, s[lo:hi])
+		}
+		x := le64(s, at)
+		if k := plainBytes(x); k < 8 && at+k < hi {
+			return AppendString(b, s[lo:hi])
+		}
+		binary.LittleEndian.PutUint64(out[n:], x)
+		n += 8
+	}
+	n -= at - hi
+	out[n] = '"'
+	return out[:n+1]
 }
 
 func appendValue(b []byte, v Value, plain bool) []byte {
@@ -156,7 +211,7 @@ func appendValue(b []byte, v Value, plain bool) []byte {
 	case Date:
 		b = append(b, `{"$date":`...)
 		if ms := v.Millis(); ms != invalidDate {
-			b = strconv.AppendInt(b, ms, 10)
+			b = appendInt(b, ms)
 		} else {
 			b = append(b, "null"...)
 		}
@@ -180,27 +235,6 @@ func appendValue(b []byte, v Value, plain bool) []byte {
 		b = appendValue(append(b, `,"$value":`...), val, true)
 	}
 	return append(b, '}')
-}
-
-// appendNumber writes a number as JavaScript does, so -0 is written 0.
-func appendNumber(b []byte, f float64) []byte {
-	if n := int64(f); float64(n) == f && n > -1<<53 && n < 1<<53 {
-		return strconv.AppendInt(b, n, 10)
-	}
-	if math.IsNaN(f) || math.IsInf(f, 0) {
-		b = append(b, `{"$InfNaN":`...)
-		b = strconv.AppendInt(b, int64(infSign(f)), 10)
-		return append(b, '}')
-	}
-	if abs := math.Abs(f); abs >= 1e-6 && abs < 1e21 {
-		return strconv.AppendFloat(b, f, 'f', -1, 64)
-	}
-	b = strconv.AppendFloat(b, f, 'e', -1, 64)
-	if n := len(b); b[n-2] == '0' && (b[n-3] == '-' || b[n-3] == '+') {
-		b[n-2] = b[n-1] // e-07 is e-7 in JavaScript
-		b = b[:n-1]
-	}
-	return b
 }
 
 // AppendString appends s as a JSON string, in the spelling of JSON.stringify. A
