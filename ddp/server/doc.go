@@ -54,6 +54,13 @@
 //
 // A client that sends faster than it is served is slowed down by TCP.
 //
+// # What it costs
+//
+// A session over a WebSocket takes some 40 kB, stacks and buffers included; one with 100
+// documents that others have too 75 kB, 20 of them the tail that is kept in case its
+// connection is lost. While a client is given much at once it can take Server.MaxTail and
+// MaxQueue more. (BenchmarkSessionMemory, BenchmarkCrowd, BenchmarkToReady.)
+//
 // # What stands around handlers
 //
 // [Server.WrapMethods], WrapPublications, WrapIncoming and WrapOutgoing put middleware

@@ -105,7 +105,7 @@ func (q *queue) signal() {
 // gives back what a burst made it allocate, and so do the empty batches of its
 // taker.
 func (q *queue) wait(urgent, normal *batch) {
-	const keep, while = 64 << 10, time.Second
+	const keep, while = 4 << 10, time.Second
 	if cap(urgent.bytes)+cap(normal.bytes) > keep {
 		idle := time.NewTimer(while)
 		select {

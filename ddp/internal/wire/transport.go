@@ -89,7 +89,8 @@ type Limits struct {
 	// Queue is how many bytes may wait to be written before Write waits; 0 means
 	// 1 MiB. One frame may always wait, however long.
 	Queue int
-	// ReadBuffer is the size of the socket's read buffer in bytes; 0 means 64 KiB.
+	// ReadBuffer is the size of the socket's read buffer in bytes; 0 means 64 KiB for a
+	// client, and for a server, which has thousands, the 4 KiB of its HTTP server.
 	ReadBuffer int
 	// Deflate is the shortest frame that is compressed, in bytes; 0 means 1,024,
 	// negative that compression is not offered.

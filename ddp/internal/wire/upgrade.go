@@ -24,7 +24,7 @@ type UpgradeOptions struct {
 func Upgrade(w http.ResponseWriter, r *http.Request, opts UpgradeOptions) (*Socket, error) {
 	limits := opts.withDefaults()
 	up := websocket.Upgrader{
-		ReadBufferSize:    limits.ReadBuffer,
+		ReadBufferSize:    opts.ReadBuffer,
 		WriteBufferSize:   writeBufferSize,
 		WriteBufferPool:   &writeBuffers,
 		EnableCompression: limits.Deflate >= 0,
