@@ -104,7 +104,7 @@ func (l *loop) flush(s *session) bool {
 		s.flushed = time.Now()
 	}
 	sweep := s.stale.n > 0 && !s.confirmable()
-	release := s.release
+	release, later := l.due(s)
 	if len(batch) == 0 && !sweep && len(release) == 0 && !l.newlyWhole(s.ready) {
 		return true
 	}
@@ -134,6 +134,7 @@ func (l *loop) flush(s *session) bool {
 			s.stale.each(func(collection string, id ejson.ID) { l.remove(tx, collection, id) })
 			s.stale = staleSet{}
 		}
+		release, later = l.due(s) // also with what was heard just now
 		for _, call := range release {
 			l.takeBack(tx, call)
 		}
@@ -144,7 +145,7 @@ func (l *loop) flush(s *session) bool {
 	if ok {
 		reached(stepData)
 		l.at = at
-		s.release = nil
+		s.release = later
 		l.tookBack(release)
 	}
 	if s.stale.n != before {
@@ -163,6 +164,9 @@ func (l *loop) flush(s *session) bool {
 // put applies added or changed to the store.
 func (l *loop) put(tx *store.Tx, s *session, collection string, id ejson.ID, set ejson.Doc, unset []string) {
 	if sh := l.shadowOf(tx, collection, id); sh != nil {
+		if len(s.opening) > 0 {
+			s.heard[sh.docRef] = struct{}{}
+		}
 		if s.stale.confirm(collection, id) {
 			sh.truth = ejson.Doc{}
 		}

@@ -92,6 +92,7 @@ func (s *session) confirmable() bool {
 func (s *session) answered(sub *subscribed) {
 	delete(s.revalidating, sub)
 	delete(s.filling, sub)
+	delete(s.opening, sub)
 }
 
 // unblocked ends the time limit when its reason is gone.
@@ -118,7 +119,7 @@ func (l *loop) finish(s *session) bool {
 	v := s.view
 	s.view, s.limitAt = nil, time.Time{}
 	keep := s.confirmable()
-	release := s.release
+	release, later := l.due(s)
 	var at position
 	for _, name := range v.names {
 		l.own(name)
@@ -155,7 +156,7 @@ func (l *loop) finish(s *session) bool {
 	})
 	if ok {
 		l.at = at
-		s.release = nil
+		s.release = later
 		l.tookBack(release)
 		s.progressAt = time.Now()
 		l.setStale(s.stale.n)

@@ -121,9 +121,7 @@ func (l *loop) resume(s *session) {
 	for id := range l.stopping {
 		s.out = append(s.out, ddp.Unsub{ID: id})
 	}
-	for _, sub := range l.subsInOrder() {
-		l.sendSub(s, sub)
-	}
+	l.sendSubs(s, l.subsInOrder())
 	s.replay = replayPrefix + uuid.NewString()
 	s.out = append(s.out, ddp.Unsub{ID: s.replay})
 	l.settle(s)

@@ -173,6 +173,10 @@ func (l *loop) tick(now time.Time) {
 	if s := l.session; s != nil && due(s.flushAt()) {
 		l.settle(s)
 	}
+	if s := l.session; s != nil && due(l.openUntil(s)) {
+		clear(s.opening)
+		l.settle(s)
+	}
 	if s := l.session; s != nil && due(s.limitAt) {
 		l.stopWaiting(s)
 	}
@@ -205,6 +209,7 @@ func (l *loop) next() time.Time {
 	at = earliest(at, l.renewAt())
 	if s := l.session; s != nil {
 		at = earliest(earliest(at, s.flushAt()), earliest(s.limitAt, l.sweepAt(s)))
+		at = earliest(at, l.openUntil(s))
 		if s.login != nil {
 			at = earliest(at, s.login.until)
 		}

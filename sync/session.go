@@ -29,6 +29,13 @@ type session struct {
 	// data; vouches are those who wait until nothing that was sent is a guess.
 	release []string
 	vouches []*vouch
+	// opening are the subscriptions that were sent behind the first calls, early, as far
+	// as they were never ready and are not answered yet. The server says updated of those
+	// calls before it sends the documents, so what was foretold stays until then, or until
+	// it has heard of the very documents that the call wrote.
+	opening map[*subscribed]struct{}
+	early   map[string]struct{}
+	heard   map[docRef]struct{}
 
 	// view gathers the documents of this session beside those of the store, while
 	// the store must stay as it was; nil: data go to the store.
@@ -80,6 +87,9 @@ func (l *loop) connected(conn *client.Conn) {
 		revalidating: map[*subscribed]struct{}{},
 		filling:      map[*subscribed]struct{}{},
 		calls:        map[string]struct{}{},
+		opening:      map[*subscribed]struct{}{},
+		early:        map[string]struct{}{},
+		heard:        map[docRef]struct{}{},
 		startedAt:    now, progressAt: now,
 		flushed: now, // what comes first comes in numbers
 	}
@@ -104,10 +114,46 @@ func (l *loop) start(s *session) {
 	l.resendCalls(s)
 	subs := l.subsInOrder()
 	l.begin(s, subs)
+	l.sendSubs(s, subs)
+	l.settle(s)
+}
+
+// sendSubs sends the subscriptions at the start of a session, behind the calls.
+func (l *loop) sendSubs(s *session, subs []*subscribed) {
+	for id := range l.wrote {
+		s.early[id] = struct{}{}
+	}
 	for _, sub := range subs {
+		if !sub.whole && len(s.early) > 0 {
+			s.opening[sub] = struct{}{}
+		}
 		l.sendSub(s, sub)
 	}
-	l.settle(s)
+}
+
+// openUntil returns until when what the first calls foretold may stay, though they were
+// updated; zero: nothing stays.
+func (l *loop) openUntil(s *session) time.Time {
+	if len(s.opening) == 0 || len(s.release) == 0 {
+		return time.Time{}
+	}
+	return s.startedAt.Add(l.opts.QuiesceLimit)
+}
+
+// due splits release into what goes now and what stays.
+func (l *loop) due(s *session) (now, later []string) {
+	if until := l.openUntil(s); until.IsZero() || !time.Now().Before(until) {
+		return s.release, nil
+	}
+	for _, id := range s.release {
+		_, early := s.early[id]
+		if early && slices.ContainsFunc(l.wrote[id], func(ref docRef) bool { _, ok := s.heard[ref]; return !ok }) {
+			later = append(later, id)
+		} else {
+			now = append(now, id)
+		}
+	}
+	return now, later
 }
 
 // send is the sender of a session.

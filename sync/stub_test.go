@@ -329,6 +329,35 @@ func TestStubs(t *testing.T) {
 			sc.has("items", `{"_id":"a","n":2}`, `{"_id":"c","n":1}`, `{"_id":"d","n":0}`, `{"_id":"b","n":1}`)
 			sc.shadows(0)
 		}},
+		{"what the first calls foretold stays until subscriptions behind them are ready", func(t *testing.T, sc *scene) {
+			sc.open(func(o *Options) { o.QuiesceLimit = time.Minute })
+			sc.stubs()
+			s, never := sc.subscribe("s"), sc.subscribe("never")
+			sc.must(Method{Name: "insert", Params: []any{map[string]any{"_id": "a", "n": 1}}})
+			sc.must(Method{Name: "insert", Params: []any{map[string]any{"_id": "b", "n": 1}}})
+			sc.seen("+a", "+b")
+			p := sc.accept()
+			a, b := p.wantMethod("insert"), p.wantMethod("insert")
+			p.answer(a, "")
+			sc.outbox("insert sent")
+			sc.shadows(2)
+			sc.sub = p.wantSub("s")
+			p.wantSub("never")
+			p.added("a", 1)
+			p.ready(sc.sub)
+			sc.shadows(1)
+			p.answer(b, `,"error":{"error":403}`)
+			sc.isReady(s, false) // it vouches for no guess
+			sc.seen()
+			time.Sleep(time.Minute)
+			sc.seen("-b") // the other publication may never be ready
+			sc.isReady(s, true)
+			sc.isReady(never, false)
+			sc.shadows(0)
+			sc.call(Method{Name: "insert", Params: []any{map[string]any{"_id": "c"}}})
+			p.updated(p.wantMethod("insert"))
+			sc.seen("+c", "-c") // later ones do not wait
+		}},
 		{"63: what will not be sent again goes when the data are whole", func(t *testing.T, sc *scene) {
 			sc.live("a", "b")
 			sc.stubs()
