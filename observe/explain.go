@@ -65,7 +65,7 @@ func (h *Handle) infoLocked() Info {
 		Busy:    h.stats.busy,
 	}
 	in.Bytes = in.Waiting * int(unsafe.Sizeof(delta{}))
-	if r.order != nil && r.loaded {
+	if r.order != nil {
 		in.Partial, in.Refills = r.partial, r.refills
 		if in.Docs = r.tree.len(); in.Docs > 0 {
 			// Leaves are two thirds full; the keys are about as long as one of them.

@@ -124,6 +124,9 @@ func (h *Handle) Wait(ctx context.Context, seq store.Seq) error {
 	if err := h.hub.reach(ctx, seq); err != nil {
 		return err
 	}
+	if err := h.loaded(ctx); err != nil {
+		return err
+	}
 	h.mu.Lock()
 	if h.delivered >= h.pushed {
 		defer h.mu.Unlock()
@@ -150,6 +153,29 @@ func (h *Handle) Wait(ctx context.Context, seq store.Seq) error {
 			}
 		}
 		return ctx.Err()
+	}
+}
+
+// loaded waits until the result is not being read again.
+func (h *Handle) loaded(ctx context.Context) error {
+	for {
+		h.hub.mu.Lock()
+		if h.res.loaded {
+			h.hub.mu.Unlock()
+			return nil
+		}
+		loading := h.res.loading
+		h.hub.mu.Unlock()
+		select {
+		case <-loading:
+			if h.ended() { // and so may the result be
+				return ErrStopped
+			}
+		case <-h.Done():
+			return ErrStopped
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
 }
 
@@ -235,13 +261,18 @@ func (h *Handle) poll() (b docBatch, number uint64, ok bool) {
 		return docBatch{Seq: p.seq, Events: p.events}, h.pushed - uint64(h.mail.len()), true
 	}
 	h.mu.Unlock()
-
-	// The places of a merged difference are those of the present result, so
-	// nothing may change it here.
 	h.hub.mu.Lock()
 	defer h.hub.mu.Unlock()
+	return h.pollMergedLocked()
+}
+
+// pollMergedLocked takes the merged difference, with the hub's mutex held: the
+// places of its events are those of the present result, so nothing may change it
+// here. One that is being read again may have changes that this handle has not
+// been given yet.
+func (h *Handle) pollMergedLocked() (b docBatch, number uint64, ok bool) {
 	h.mu.Lock()
-	if h.stopped || h.paused || !h.mail.late {
+	if h.stopped || h.paused || !h.mail.late || !h.res.loaded {
 		h.mu.Unlock()
 		return docBatch{}, 0, false
 	}

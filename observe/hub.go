@@ -2,11 +2,9 @@ package observe
 
 import (
 	"context"
-	"math"
 	"slices"
 	"sync"
 
-	"github.com/replicad/replicad/ddp/ejson"
 	"github.com/replicad/replicad/store"
 )
 
@@ -129,13 +127,13 @@ func (h *hub) applyLocked(e entry) {
 		r.backlog.merge(h.collection, r.since)
 	}
 	for i, r := range h.touched {
-		seq := e.seq
-		if r.order != nil {
-			h.replenishLocked(r)
-			seq = max(seq, r.since)
-		}
-		r.flush(seq)
 		h.touched[i] = nil
+		switch {
+		case r.order == nil:
+			r.flush(e.seq)
+		case h.replenishLocked(r):
+			r.flush(max(e.seq, r.since))
+		}
 	}
 	h.touched = h.touched[:0]
 	h.seq = max(h.seq, e.seq)
@@ -204,62 +202,6 @@ func (h *hub) reach(ctx context.Context, seq store.Seq) error {
 	}
 }
 
-// join makes hd a handle of the result of spec, and returns the present result. It
-// waits, at most, for the store's writer and for another start of an equal query.
-func (h *hub) join(hd *Handle, spec *store.Spec, ordered bool) initial {
-	h.open()
-	// The background is never done, so this gives no error.
-	_ = h.reach(context.Background(), ^store.Seq(0))
-	name := shareOf(spec, ordered)
-	for ordered {
-		h.mu.Lock()
-		r := h.results[name]
-		if r == nil {
-			h.mu.Unlock()
-			break
-		}
-		if r.loaded {
-			defer h.mu.Unlock()
-			now := max(h.seq, r.since)
-			h.seatLocked(hd, r, now)
-			return initial{now, r, slices.Values(r.seen())}
-		}
-		h.mu.Unlock()
-		<-r.loading
-	}
-
-	h.in.hold()
-	from := h.store.Snapshot()
-	h.mu.Lock()
-	r := h.results[name]
-	if ordered && r != nil { // somebody was faster
-		h.mu.Unlock()
-		h.in.release(from.Seq())
-		return h.join(hd, spec, ordered)
-	}
-	if r == nil {
-		r = newResult(spec, ordered, name, from.Seq(), &h.scratch)
-		h.addLocked(r)
-	}
-	h.seatLocked(hd, r, from.Seq())
-	h.mu.Unlock()
-	h.in.release(from.Seq())
-
-	if ordered {
-		r.read(from)
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		return initial{h.loadedLocked(r), r, slices.Values(r.seen())}
-	}
-	return initial{from.Seq(), r, func(yield func(ejson.Doc) bool) {
-		for _, d := range spec.Run(from) {
-			if !yield(d) {
-				return
-			}
-		}
-	}}
-}
-
 // addLocked takes in a result. One with an order is loading, and takes no part
 // in the routing yet.
 func (h *hub) addLocked(r *result) {
@@ -280,33 +222,12 @@ func (h *hub) dropLocked(r *result) {
 	h.all[len(h.all)-1] = nil
 	h.all = h.all[:len(h.all)-1]
 	delete(h.results, r.name)
-	h.routes.remove(r)
-}
-
-// loadedLocked brings a result that has been loaded to the present.
-func (h *hub) loadedLocked(r *result) store.Seq {
-	for _, e := range r.backlog.take(nil, math.MaxInt) {
-		if e.seq <= r.since {
-			continue
-		}
-		for i := range e.changes {
-			if c := &e.changes[i]; c.Collection == h.collection {
-				r.change(c)
-			}
-		}
+	if r.loaded {
+		h.routes.remove(r)
+	} else { // whoever reads for it finds that nobody wants it
+		h.loading = slices.DeleteFunc(h.loading, func(l *result) bool { return l == r })
+		close(r.loading)
 	}
-	r.backlog = intake{}
-	h.replenishLocked(r)
-	r.diff.reset() // nobody has seen the state before it
-	seq := max(h.seq, r.since)
-	for _, hd := range r.handles {
-		hd.since = seq
-	}
-	r.loaded = true
-	h.loading = slices.DeleteFunc(h.loading, func(l *result) bool { return l == r })
-	h.routes.add(r)
-	close(r.loading)
-	return seq
 }
 
 func (h *hub) seatLocked(hd *Handle, r *result, since store.Seq) {

@@ -2,7 +2,9 @@ package observe
 
 import (
 	"slices"
+	"strings"
 
+	"github.com/replicad/replicad/query"
 	"github.com/replicad/replicad/store"
 )
 
@@ -57,24 +59,47 @@ func (o *order) unsettled() bool {
 // beyond reports whether a document with that key is none of the tree's.
 func (rs *reserve) beyond(key []byte) bool { return rs.partial && view(key) > rs.bound }
 
-// read makes the state anew from a snapshot. Where that is not the first state,
-// the mutex is held, and otherwise nobody else uses the result.
-func (r *result) read(from *store.Snapshot) {
-	rows := *r.spec
+// state is what is read of an ordered result at one moment.
+type state struct {
+	tree tree
+	reserve
+}
+
+// wants returns the rows to be read for the state, and how they would be found.
+func (r *result) wants(from *store.Snapshot) (rows store.Spec, plan query.Plan) {
+	rows = *r.spec
 	rows.Skip, rows.Limit = 0, 0
 	if r.need > 0 {
 		rows.Limit = r.need + r.margin
 	}
-	plan := rows.Plan(from)
-	if r.indexed = r.need > 0 && plan.Sorted; !r.indexed {
+	return rows, rows.Plan(from)
+}
+
+// Up to so many rows, in order and none to be left out, are read again with the
+// mutex held: that is a fraction of a millisecond, and less than a goroutine is
+// worth. What may be more is read without it.
+const fewRows = 1024
+
+// few reports whether the state can be read at once.
+func (r *result) few(from *store.Snapshot) bool {
+	rows, plan := r.wants(from)
+	return rows.Limit > 0 && rows.Limit <= fewRows && plan.Sorted && plan.Exact()
+}
+
+// read reads the state from a snapshot. It changes nothing, and of the result it
+// uses what stays as it is, and the reserve, which changes only with the state.
+func (r *result) read(from *store.Snapshot) state {
+	st := state{reserve: r.reserve}
+	rows, plan := r.wants(from)
+	if st.indexed = r.need > 0 && plan.Sorted; !st.indexed {
 		if rows.Limit = 0; !rows.Plan(from).Sorted {
 			rows.Sorter = nil // to sort keys is cheaper
 		}
 	}
-	if r.indexed && !plan.Exact() {
+	if st.indexed && !plan.Exact() {
 		// The rows may lie far apart in the index. With a margin that doubles there
 		// are at most as many readings, each a walk along it, as it can double.
-		r.margin = min(2*r.margin, mostNeed)
+		st.margin = min(2*st.margin, mostNeed)
 	}
 	var items []item
 	var buf []byte
@@ -83,20 +108,17 @@ func (r *result) read(from *store.Snapshot) {
 		buf = r.appendKey(buf[:0], slot, d)
 		items = append(items, item{key: keys.keep(buf), doc: d})
 	}
-	byKey := func(a, b item) int {
-		if a.key < b.key {
-			return -1
-		}
-		return 1
-	}
+	byKey := func(a, b item) int { return strings.Compare(a.key, b.key) }
 	if !slices.IsSortedFunc(items, byKey) {
 		slices.SortFunc(items, byKey)
 	}
-	r.tree = bulk(items)
-	if r.partial = r.indexed && len(items) == rows.Limit; r.partial {
-		r.bound = items[len(items)-1].key
+	st.tree = bulk(items)
+	st.bound = ""
+	if st.partial = st.indexed && len(items) == rows.Limit; st.partial {
+		st.bound = items[len(items)-1].key
 	}
-	r.recheck = 2*len(items) + r.need + 2*r.margin
+	st.recheck = 2*len(items) + st.need + 2*st.margin
+	return st
 }
 
 // keyRuns makes strings of keys that are read together, several in one piece of
@@ -120,44 +142,20 @@ func (k *keyRuns) keep(key []byte) string {
 
 // trim shortens a tree that has more than it may soon need.
 func (r *result) trim() {
-	if !r.indexed || r.tree.len() <= r.need+2*r.margin {
+	n, keep := r.tree.len(), r.need+r.margin
+	if !r.indexed || n <= r.need+2*r.margin {
 		return
 	}
-	for n := r.tree.len(); n > r.need+r.margin; n-- {
+	if n > 2*keep { // a whole tree, when an index has come
+		items := make([]item, 0, keep)
+		r.tree.each(0, keep, func(it item) { items = append(items, it) })
+		r.tree = bulk(items)
+	}
+	for n := r.tree.len(); n > keep; n-- {
 		r.tree.cut(r.tree.at(n - 1).key)
 	}
 	r.partial = true
 	r.bound = r.tree.at(r.tree.len() - 1).key
-}
-
-// replenishLocked makes sure, after a commit, that the window of an ordered result
-// is full if it can be.
-//
-// The rows are read from the store as it is now, which may be ahead of the hub: so
-// the result goes ahead too. Its difference then leads from what its handles know
-// straight to that later commit, and the commits up to it, when the hub comes to
-// them, do not concern it any more. The inbox is held meanwhile for the reason
-// that a start has: no commit up to the snapshot is merged with a later one.
-func (h *hub) replenishLocked(r *result) {
-	if !r.unsettled() {
-		return
-	}
-	if !r.partial {
-		r.recheck = 2 * r.tree.len()
-		rows := *r.spec
-		rows.Skip, rows.Limit = 0, r.need+r.margin
-		r.indexed = rows.Plan(h.store.Snapshot()).Sorted
-		r.trim()
-		return
-	}
-	h.in.hold()
-	from := h.store.Snapshot()
-	h.in.release(from.Seq())
-	before := r.shown()
-	r.read(from)
-	r.since = from.Seq()
-	r.refills++
-	r.diff.turn(before, r.shown())
 }
 
 // shown returns the items in the window.

@@ -267,10 +267,16 @@ func TestWindowAheadOfHub(t *testing.T) {
 	if ahead := w.h.res.since; ahead != s.Snapshot().Seq() || h.seq >= ahead {
 		t.Errorf("the window is at %d and the hub at %d of %d", ahead, h.seq, s.Snapshot().Seq())
 	}
+	// One that begins now is told of that moment, not of the hub's.
+	guest := &Handle{hub: h, spec: w.h.spec}
+	if in := h.shareLocked(guest, w.h.res); in.seq != w.h.res.since || guest.since != in.seq {
+		t.Errorf("a handle begins at %d, since %d, with a result of %d", in.seq, guest.since, w.h.res.since)
+	}
 	for i := range mergeFrom {
 		putDoc(t, s, thing(100+i%100, 1000+i))
 	}
 	h.mu.Unlock()
+	h.leave(guest)
 	now := s.Snapshot()
 	w.settle(now.Seq(), now, false)
 }

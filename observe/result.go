@@ -45,10 +45,12 @@ type order struct {
 	tree  tree
 	reserve
 
-	// A result is loading while its first state is read, without the mutex, from
-	// the snapshot of commit since. Commits go to its backlog until then.
-	loading chan struct{} // closed when loaded
+	// A result is not loaded while a state is read, without the mutex, from the
+	// snapshot of commit since. It stays as it was meanwhile, commits go to its
+	// backlog, and what its handles do not know yet stays in its difference.
+	loading chan struct{} // closed when it is loaded, or dropped
 	backlog intake
+	begun   bool // it has been loaded
 
 	*scratch
 }
