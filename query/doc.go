@@ -85,6 +85,11 @@
 //   - $pop is an error where a scalar is on its way, as on the server; $unset, $pull
 //     and $pullAll pass by. To Meteor's client nothing happens in either case.
 //   - A projection keeps or drops an _id as a whole, also by a path into it.
+//   - An element that is a list has, for the conditions of $elemMatch on documents,
+//     positions and nothing that is missing.
+//   - A new document takes nothing from an $in, also where it has one value.
+//   - Decimals are compared, and not reckoned with: $inc, $mul and $bit refuse
+//     them, $mod and $bits… do not match them.
 //   - Conflicting paths in a modifier, and unknown clauses of $push, are errors
 //     before anything is matched. Names with a dot or a leading $ are not stored.
 //   - A hint at an index that lacks documents which may match is an error and not

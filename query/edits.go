@@ -160,12 +160,14 @@ func (o renamed) apply(e *edition, v ejson.Value) (ejson.Value, error) {
 	}
 }
 
-// bit is $bit, on whole numbers of 64 bits.
-type bit struct{ and, or, xor int64 }
+// bit is $bit, on whole numbers of 64 bits: its steps one after the other.
+type bit []bitStep
+
+type bitStep struct{ and, or, xor int64 }
 
 func newBit(name string, v ejson.Value) (edit, error) {
 	const op = "$bit"
-	o := bit{and: -1}
+	var o bit
 	for kind, n := range v.Doc().Fields() {
 		mask, ok := wholeNumber(n)
 		if !ok {
@@ -173,16 +175,16 @@ func newBit(name string, v ejson.Value) (edit, error) {
 		}
 		switch kind {
 		case "and":
-			o.and &= mask
+			o = append(o, bitStep{and: mask})
 		case "or":
-			o.or |= mask
+			o = append(o, bitStep{and: -1, or: mask})
 		case "xor":
-			o.xor ^= mask
+			o = append(o, bitStep{and: -1, xor: mask})
 		default:
 			return nil, syntaxError(name, op, "knows and, or and xor, got %q", clip(kind))
 		}
 	}
-	if v.Doc().Len() != 1 {
+	if len(o) == 0 {
 		return nil, syntaxError(name, op, "wants {and: number}, {or: number} or {xor: number}")
 	}
 	return o, nil
@@ -193,7 +195,9 @@ func (o bit) apply(_ *edition, v ejson.Value) (ejson.Value, error) {
 	if !ok && !v.IsMissing() {
 		return v, badTarget("a whole number", v)
 	}
-	n = (n&o.and | o.or) ^ o.xor
+	for _, s := range o {
+		n = (n&s.and | s.or) ^ s.xor
+	}
 	if f := float64(n); int64(f) == n && math.Abs(f) < 1<<63 {
 		return ejson.NumberValue(f), nil
 	}

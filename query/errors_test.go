@@ -69,6 +69,8 @@ func TestSyntaxErrors(t *testing.T) {
 		{"fields", `{"a":{"$slise":1}}`, `query: a $slise: unknown operator; did you mean $slice?`},
 		{"fields", `{"a.$.b":1}`, `query: a.$.b $: has no meaning in a projection`},
 		{"fields", `"a"`, `query: a projection is a document {field: 1} or {field: 0}, got a string`},
+		{"fields", `{"a":{"$elemMatch":{"b":1}},"c.$":1}`, `query: a $elemMatch: beside the position of the match, which shows an element, too`},
+		{"fields", `{"a.b":{"$elemMatch":{"c":1}}}`, `query: a.b $elemMatch: shows an element of a list at the top of the document, and not below`},
 		{"update", `{"$set":5}`, `query: $set: wants a document of fields, got a number`},
 		{"update", `{"$sett":{"a":1}}`, `query: a $sett: unknown operator; did you mean $set?`},
 		{"update", `{"$set":{"a":1},"b":2}`, `query: b: a field beside the operator $set; put it under $set, or replace the whole document`},

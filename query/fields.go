@@ -1,7 +1,6 @@
 package query
 
 import (
-	"math"
 	"strings"
 
 	"github.com/replicad/replicad/ddp/ejson"
@@ -24,12 +23,6 @@ type fieldTree struct {
 	by    map[string]*fieldTree // subs by name, where they are many
 	leaf  bool
 	shape shaper // of a leaf: what becomes of a list
-}
-
-// A shaper makes the value that a projection shows of a list. Other values stay.
-// keep is false where the field is left out.
-type shaper interface {
-	list(v ejson.Value, at int) (w ejson.Value, keep bool)
 }
 
 // CompileFields takes a projection document ({a: 1}, {a: 0}, with $slice,
@@ -71,7 +64,7 @@ func compileFields(d ejson.Doc) (*Fields, error) {
 		return nil, nil
 	}
 	f := &Fields{}
-	keeps, drops := "", ""
+	keeps, drops, sliced, matches := "", "", false, ""
 	idKept, idSays := true, false
 	for name, v := range d.Fields() {
 		p, err := fieldPath(name)
@@ -90,15 +83,21 @@ func compileFields(d ejson.Doc) (*Fields, error) {
 			f.positional = true
 			p.segs, shape = p.segs[:last], matched{}
 		}
-		switch _, isSlice := shape.(slice); {
-		case name == "_id":
-			idKept, idSays = on, true
-			continue
-		case isSlice:
-		case on:
-			keeps = name
+		switch shape.(type) {
+		case slice: // these two neither keep nor drop
+			sliced = true
+		case firstMatch:
+			matches = name
 		default:
-			drops = name
+			if name == "_id" {
+				idKept, idSays = on, true
+				continue
+			}
+			if on {
+				keeps = name
+			} else {
+				drops = name
+			}
 		}
 		if err := f.tree.add(name, p.segs, shape); err != nil {
 			return nil, err
@@ -109,13 +108,17 @@ func compileFields(d ejson.Doc) (*Fields, error) {
 		return nil, syntaxError(drops, "", "a projection either keeps fields or drops them, and %q is kept", keeps)
 	case drops != "" && idSays && idKept:
 		return nil, syntaxError("_id", "", "a projection either keeps fields or drops them, and %q is dropped", drops)
+	case f.positional && matches != "":
+		return nil, syntaxError(matches, "$elemMatch", "beside the position of the match, which shows an element, too")
 	}
-	f.keep = keeps != "" || drops == "" && idSays && idKept
+	// Alone, $elemMatch keeps, but not beside $slice.
+	alone := keeps != "" || drops == "" && !sliced && matches != ""
+	f.keep = alone || drops == "" && idSays && idKept
 	f.dropID = !idKept
 	if !f.keep {
 		f.names = f.tree.topNames(f.dropID)
 	}
-	f.spec = canonical(d, keeps != "")
+	f.spec = canonical(d, alone)
 	return f, nil
 }
 
@@ -150,6 +153,9 @@ func (f *Fields) shaper(name string, v ejson.Value) (s shaper, on bool, err erro
 			s, err := newSlice(name, operand)
 			return s, true, err
 		case "$elemMatch":
+			if strings.Contains(name, ".") {
+				return nil, false, syntaxError(name, op, "shows an element of a list at the top of the document, and not below")
+			}
 			var c compiler
 			m, err := c.elemMatch(name, operand)
 			return firstMatch{m}, true, err
@@ -318,63 +324,4 @@ func (f *Fields) within(t *fieldTree, v ejson.Value, at int) (ejson.Value, bool)
 		return b.Array().Value(), true
 	}
 	return v, !f.keep
-}
-
-// slice is $slice: count elements from a place that may be counted from the end.
-type slice struct{ from, count int }
-
-func newSlice(name string, v ejson.Value) (shaper, error) {
-	const op = "$slice"
-	whole := func(v ejson.Value) (int, bool) {
-		n := v.Number()
-		return int(max(min(n, math.MaxInt32), math.MinInt32)), v.Kind() == ejson.Number && n == math.Trunc(n)
-	}
-	if n, ok := whole(v); ok {
-		if n < 0 {
-			return slice{n, -n}, nil
-		}
-		return slice{0, n}, nil
-	}
-	if list := v.Array(); list.Len() == 2 {
-		from, ok := whole(list.At(0))
-		count, ok2 := whole(list.At(1))
-		if ok && ok2 && count > 0 {
-			return slice{from, count}, nil
-		}
-	}
-	return nil, syntaxError(name, op, "wants a whole number, or [skip, count] with a count above 0")
-}
-
-func (s slice) list(v ejson.Value, _ int) (ejson.Value, bool) {
-	list := v.Array()
-	from := s.from
-	if from < 0 {
-		from = max(list.Len()+from, 0)
-	}
-	var b ejson.ListBuilder
-	for i := from; i < list.Len() && i-from < s.count; i++ {
-		b.Append(list.At(i))
-	}
-	return b.Array().Value(), true
-}
-
-// firstMatch is $elemMatch: the first element that matches.
-type firstMatch struct{ m *elemMatch }
-
-func (s firstMatch) list(v ejson.Value, _ int) (ejson.Value, bool) {
-	i := s.m.index(v)
-	if i < 0 {
-		return v, false
-	}
-	return ejson.ArrayOf(v.Array().At(i)).Value(), true
-}
-
-// matched is "list.$": the element through which the selector matched.
-type matched struct{}
-
-func (matched) list(v ejson.Value, at int) (ejson.Value, bool) {
-	if at < 0 || at >= v.Array().Len() {
-		return v, false
-	}
-	return ejson.ArrayOf(v.Array().At(at)).Value(), true
 }

@@ -214,6 +214,8 @@ func (m *Modifier) compileFilters(list []any) error {
 			return err
 		case id == "":
 			return syntaxError(what, "", "an array filter without a name: {\"name\": condition}")
+		case !isIdentifier(id):
+			return syntaxError(what, "", "%q is no name: a lower-case letter, then letters and digits", clip(id))
 		case m.filters[id] != nil:
 			return syntaxError(what, "", "a second filter for %q", id)
 		}
@@ -223,6 +225,19 @@ func (m *Modifier) compileFilters(list []any) error {
 		m.filters[id] = n
 	}
 	return nil
+}
+
+// isIdentifier reports whether an array filter may be called id.
+func isIdentifier(id string) bool {
+	for i := range len(id) {
+		switch c := id[i]; {
+		case c >= 'a' && c <= 'z':
+		case i > 0 && (c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'):
+		default:
+			return false
+		}
+	}
+	return id != ""
 }
 
 // Replaces reports whether the modifier is a whole replacement. A replacement

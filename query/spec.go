@@ -9,7 +9,7 @@ import (
 
 // canonical returns the canonical form of a projection that compiles: true and
 // false for what is kept and dropped, a number for a $slice that needs no more,
-// names sorted. Where keeps is set it names fields to keep besides the _id.
+// names sorted. Where keeps is set fields are kept also without an _id that says so.
 func canonical(d ejson.Doc, keeps bool) ejson.Doc {
 	type one struct {
 		name string

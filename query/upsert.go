@@ -23,6 +23,10 @@ func (m *Modifier) Upsert(selector *Matcher, at At) (ejson.Doc, error) {
 		return ejson.Doc{}, err
 	}
 	if m.replaces {
+		if id := seed.child("_id"); id != nil && id.leaf == nil {
+			_, leaf := id.firstLeaf()
+			return ejson.Doc{}, &UpdateError{Path: leaf.path, Msg: "is a part of an _id, and a replacement wants the whole"}
+		}
 		var b ejson.Builder
 		b.Add("_id", base.Lookup(idName))
 		return m.replace(b.Doc())
@@ -85,11 +89,8 @@ func (c *clause) seed(p path, seed *editNode) error {
 			return &UpdateError{Path: p.text, Msg: "the selector's path cannot be stored in a new document"}
 		}
 	}
-	if seed.holds(p.segs, v) {
-		return nil
-	}
 	if err := seed.add("", p, p.segs, set{v}); err != nil {
-		return &UpdateError{Path: p.text, Msg: "the selector demands two values, and a new document can have one"}
+		return &UpdateError{Path: p.text, Msg: "the selector demands a value twice, and a new document can have one"}
 	}
 	return nil
 }
@@ -100,17 +101,4 @@ func unstorable(p path, err error) error {
 		msg = fault.Msg
 	}
 	return &UpdateError{Path: p.text, Msg: msg}
-}
-
-// holds reports whether the edits below n set just v at segs already.
-func (n *editNode) holds(segs []segment, v ejson.Value) bool {
-	for _, s := range segs {
-		next := n.child(s.text)
-		if next == nil {
-			return false
-		}
-		n = next
-	}
-	was, ok := n.leaf.(set)
-	return ok && was.v.Equal(v)
 }
