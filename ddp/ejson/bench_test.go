@@ -123,6 +123,12 @@ func BenchmarkLookup(b *testing.B) {
 			n += int(d.Lookup(nameFlag).num)
 		}
 	})
+	b.Run("place", func(b *testing.B) {
+		place := PlaceOf("flag")
+		for b.Loop() {
+			n += int(place.In(d).num)
+		}
+	})
 	b.Run("absent", func(b *testing.B) {
 		absent := NameOf("absent")
 		for b.Loop() {
@@ -132,6 +138,30 @@ func BenchmarkLookup(b *testing.B) {
 	b.Run("hashing", func(b *testing.B) {
 		for b.Loop() {
 			n += int(d.Field("nested").num)
+		}
+	})
+}
+
+// BenchmarkLookupMany looks three fields up in documents that are all different,
+// as a scan does.
+func BenchmarkLookupMany(b *testing.B) {
+	docs := make([]Doc, 1000)
+	for i, text := range dataset(len(docs)) {
+		docs[i], _ = Parse(text)
+	}
+	n := 0
+	b.Run("name", func(b *testing.B) {
+		n1, a, c, tags, flag := NameOf("nested"), NameOf("a"), NameOf("b"), NameOf("tags"), NameOf("flag")
+		for i := 0; b.Loop(); i++ {
+			d := docs[i%len(docs)]
+			n += int(d.Lookup(n1).Doc().Lookup(a).Doc().Lookup(c).num+d.Lookup(flag).num) + len(d.Lookup(tags).s)
+		}
+	})
+	b.Run("place", func(b *testing.B) {
+		n1, a, c, tags, flag := PlaceOf("nested"), PlaceOf("a"), PlaceOf("b"), PlaceOf("tags"), PlaceOf("flag")
+		for i := 0; b.Loop(); i++ {
+			d := docs[i%len(docs)]
+			n += int(c.In(a.In(n1.In(d).Doc()).Doc()).num+flag.In(d).num) + len(tags.In(d).s)
 		}
 	})
 }
