@@ -138,6 +138,12 @@ func (c *Conn) tap(sent bool, frame []byte) {
 	if c.opts.Tap == nil {
 		return
 	}
+	if c.opts.Codec != ddp.JSON { // what hides secrets reads JSON only
+		m, err := c.opts.Codec.NewDecoder().Decode(frame)
+		if frame = nil; err == nil {
+			frame = ddp.Append(nil, m)
+		}
+	}
 	b := frames.Get().(*[]byte)
 	defer frames.Put(b)
 	*b = ddp.Redact((*b)[:0], frame)

@@ -74,7 +74,8 @@ type Options struct {
 	// Codec turns messages into frames and back; nil means ddp.JSON.
 	Codec ddp.Codec
 	// Tap, if not nil, is shown every frame that was queued for sending or received,
-	// with passwords, tokens and session ids hidden: see ddp.Redact and LogFrames. The
+	// with passwords, tokens and session ids hidden: see ddp.Redact and LogFrames. Those
+	// of another Codec are shown as JSON, and empty where they are no message. The
 	// frame is lent. Any goroutine may call it, several at once.
 	Tap func(sent bool, frame []byte)
 	// Logger hears of frames that cannot be understood and of complaints of the

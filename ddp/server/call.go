@@ -220,7 +220,7 @@ func (s *Session) answer(past *past, r ddp.Result, resultFirst bool) {
 	}
 	s.out.frame(func(b []byte) []byte {
 		start := len(b)
-		b = ddp.Append(b, r)
+		b = s.server.encode(b, r)
 		s.memory.answered(past, b[start:], s.out.frames)
 		return b
 	})

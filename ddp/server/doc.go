@@ -69,6 +69,13 @@
 // and Session.Stats count. [Server.SetStrategy] has sessions remember less of a
 // collection than the documents.
 //
+// # Connections of the owner's
+//
+// [Server.ServeHTTP] takes connections over by itself, also behind middleware whose
+// ResponseWriter has an Unwrap method. Who wants to do it himself uses [Server.Upgrade]
+// and [Server.ServePeer], with a [Transport] of his own around or instead of the socket;
+// and [Session.Hijack] hands a connection back, to speak something else on it.
+//
 // # Errors
 //
 // A client is told the *ddp.Error that a handler returns; any other error, and any

@@ -152,7 +152,11 @@ func (s *Session) receiveMethod(l *link, m ddp.Method, size int) {
 			// not know. Clients need not bear a second result.
 		default:
 			s.sendLocked(ddp.Updated{Methods: []string{m.ID}})
-			s.out.frame(old.again)
+			if frame, m := old.again(); m != nil {
+				s.sendLocked(m)
+			} else {
+				s.out.frame(func(b []byte) []byte { return append(b, frame...) })
+			}
 		}
 		s.sent()
 		return

@@ -18,16 +18,17 @@ import (
 type link struct {
 	server    *Server
 	transport Transport
-	peer      peer
+	peer      Peer
 	parent    context.Context // of Serve
 	ctx       context.Context // a child of it
 	cancel    context.CancelCauseFunc
 	done      chan struct{} // closed when reader and writer have ended
 	wg        sync.WaitGroup
 	connected atomic.Bool
+	hijack    atomic.Pointer[hijacked] // once Session.Hijack was called
 
 	// Of the reader alone, and written before the writer begins.
-	decoder ddp.Decoder
+	decoder ddp.FrameDecoder
 	version string
 	session *Session // nil until connected
 	beat    *wire.Heartbeat
@@ -45,9 +46,10 @@ type link struct {
 	start  int64  // the first frame of the outbox that is sent here
 }
 
-func newLink(ctx context.Context, srv *Server, t Transport, from peer) *link {
+func newLink(ctx context.Context, srv *Server, t Transport, from Peer) *link {
 	l := &link{server: srv, transport: t, peer: from, parent: ctx, done: make(chan struct{})}
 	l.ctx, l.cancel = context.WithCancelCause(ctx)
+	l.decoder = srv.codec().NewDecoder()
 	return l
 }
 
@@ -72,8 +74,12 @@ func (l *link) run() error {
 	l.hangUp()
 	l.wg.Wait()
 	close(l.done)
+	if h := l.hijack.Load(); h != nil && h.called {
+		<-l.session.done
+		return h.returned
+	}
 	if l.session == nil {
-		return explain(l.server.logger(), l.peer.addr, err)
+		return explain(l.server.logger(), l.peer.Addr, err)
 	}
 	return l.session.lost(l, err)
 }
@@ -100,6 +106,12 @@ func (l *link) read() error {
 			return err
 		}
 		s := l.session
+		if h := l.hijack.Load(); h != nil {
+			if err := h.give(frame); err != nil {
+				return err
+			}
+			continue
+		}
 		l.seen(s, false, frame)
 		switch {
 		case s == nil:
@@ -156,7 +168,7 @@ func (l *link) receive(frame []byte) error {
 
 // say sends a message to a client that is not connected. It waits for a client that
 // does not read, at most until the handshake is overdue.
-func (l *link) say(m ddp.Message) error { return l.put(ddp.Append(nil, m)) }
+func (l *link) say(m ddp.Message) error { return l.put(l.server.encode(nil, m)) }
 
 // put gives a frame to the transport.
 func (l *link) put(frame []byte) error {
@@ -202,7 +214,7 @@ func (l *link) begin(s *Session) {
 // urgent sends a message ahead of what is queued. That it fails shows that the
 // client is gone also while the reader waits and cannot see it.
 func (l *link) urgent(m ddp.Message) {
-	frame := ddp.Append(nil, m)
+	frame := l.server.encode(nil, m)
 	l.session.count.sent(1, len(frame))
 	l.seen(l.session, true, frame)
 	err := l.transport.Write(l.ctx, frame, true)
@@ -230,7 +242,11 @@ func (l *link) write() {
 		case len(b.ends) > 0:
 			err = l.writeBatch(b)
 		case sealed:
-			l.transport.Close(code, text) // the reader notices
+			if h := l.hijack.Load(); h != nil {
+				h.call(s)
+			} else {
+				l.transport.Close(code, text) // the reader notices
+			}
 			return
 		case !l.await(expiry):
 			return
@@ -275,7 +291,7 @@ func (l *link) writeBatch(b batch) error {
 	}
 	s.mu.Unlock()
 	if ask && err == nil {
-		ping := ddp.Append(nil, ddp.Ping{ID: id})
+		ping := l.server.encode(nil, ddp.Ping{ID: id})
 		s.count.sent(1, len(ping))
 		err = l.put(ping)
 	}

@@ -83,7 +83,7 @@ func watch(t testing.TB, addr string) *watcher {
 					w.there <- struct{}{}
 				}
 			},
-			Ready:   func(ddp.Ready) { close(w.ready) },
+			Ready: func(ddp.Ready) { close(w.ready) },
 		},
 	})
 	if err != nil {

@@ -83,13 +83,14 @@ func (m *memory) answered(p *past, result []byte, at int64) {
 // be told.
 const alreadyCalled = "already-called"
 
-// again appends the answer to a call that was made before.
-func (p *past) again(b []byte) []byte {
+// again returns the answer to a call that was made before, as a frame or, where that is
+// no longer kept, as a message.
+func (p *past) again() ([]byte, ddp.Message) {
 	if p.result != nil {
-		return append(b, p.result...)
+		return p.result, nil
 	}
 	err := &ddp.Error{Code: alreadyCalled, Reason: "The call was made; its result is no longer kept"}
-	return ddp.Append(b, ddp.Result{ID: p.id, Err: err.ForClient()})
+	return nil, ddp.Result{ID: p.id, Err: err.ForClient()}
 }
 
 var seed = maphash.MakeSeed()

@@ -5,11 +5,11 @@ import (
 	"strings"
 )
 
-// peer is what is known of a client from its handshake.
-type peer struct {
-	addr   string
-	header http.Header
-	user   string
+// Peer is what is known of a client from its handshake.
+type Peer struct {
+	Addr   string      // where it connects from: see Session.Addr; "" if that is not known
+	Header http.Header // of its request, nil if there was none
+	UserID string      // who it is, as Server.Authorize found; "" for nobody
 }
 
 // forwarded returns the address that a request came from: the socket's, or behind

@@ -33,7 +33,7 @@ func (s *Server) known(quoted string) *Session {
 func (s *Session) resume(l *link, count int) bool {
 	s.mu.Lock()
 	switch {
-	case s.leaving || s.ctx.Err() != nil || l.peer.user != s.entry:
+	case s.leaving || s.ctx.Err() != nil || l.peer.UserID != s.entry:
 		s.mu.Unlock()
 		return false
 	}
@@ -89,7 +89,7 @@ func (s *Session) attachLocked(l *link) {
 	s.link, s.last, s.claim = l, l, nil
 	s.links++
 	l.number = s.links
-	l.hello = ddp.Append(nil, ddp.Connected{Session: s.secret})
+	l.hello = s.server.encode(nil, ddp.Connected{Session: s.secret})
 }
 
 // awayLocked notes that the client has gone, and waits for it to come back.
@@ -133,7 +133,7 @@ func (s *Session) lost(l *link, err error) error {
 		<-s.done
 		err = context.Cause(s.ctx)
 	}
-	return explain(s.log, l.peer.addr, err)
+	return explain(s.log, l.peer.Addr, err)
 }
 
 // lag lets go of a client that leaves too much unread. It may come back, unless it

@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/replicad/replicad/ddp"
 	"github.com/replicad/replicad/ddp/ejson"
 	"github.com/replicad/replicad/ddp/internal/wire"
 )
@@ -78,6 +79,9 @@ type Server struct {
 	// OnConnect is called for each new session, before its first message is
 	// handled. nil: nothing is called.
 	OnConnect func(*Session)
+	// Codec turns messages into frames and back. nil: ddp.JSON, which all clients speak.
+	// Its frames travel as text, so they must be UTF-8 where the transport is a WebSocket.
+	Codec ddp.Codec
 	// Recall says what was recorded of a call that was made before, in a session that is
 	// no more or by a server that was started again: the document that [Call.Record] made,
 	// which the method stored together with what it wrote; the zero Doc if there is none.
@@ -186,37 +190,45 @@ func (s *Server) Method(name string, fn func(ctx context.Context, c *Call) (any,
 //   - …/sockjs/info and …/sockjs: what clients of SockJS ask for first;
 //   - anything else below …/sockjs: not found, since these are its other transports.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	t, peer, err := s.Upgrade(w, r)
+	if err == nil {
+		s.serve(r.Context(), t, peer)
+	}
+}
+
+// Upgrade is the first half of ServeHTTP: it answers the request and takes over its
+// connection, which belongs to the caller then. It is for callers who look at a connection
+// before they serve it, or put a Transport of their own around it: see ServePeer. Where an
+// error is returned, which need not be a fault, the request has been answered and there
+// is no transport.
+func (s *Server) Upgrade(w http.ResponseWriter, r *http.Request) (Transport, Peer, error) {
 	s.mu.Lock()
 	closed := s.closed
 	s.mu.Unlock()
 	if closed {
 		http.Error(w, "the server is shutting down", http.StatusServiceUnavailable)
-		return
+		return nil, Peer{}, ErrShutdown
 	}
-	var user string
+	peer := Peer{Addr: forwarded(r, s.TrustedProxies), Header: r.Header}
 	if s.Authorize != nil && r.Header.Get("Upgrade") != "" {
 		var err error
-		if user, err = s.Authorize(r); err != nil {
+		if peer.UserID, err = s.Authorize(r); err != nil {
 			s.logger().Info("server: connection refused", "remote", r.RemoteAddr, "err", err)
 			http.Error(w, "not authorized", http.StatusUnauthorized)
-			return
+			return nil, Peer{}, err
 		}
 	}
-	socket, err := wire.Accept(w, r, wire.UpgradeOptions{
+	t, err := wire.Accept(w, r, wire.UpgradeOptions{
 		Limits:      wire.Limits{Message: s.maxMessage()},
 		CheckOrigin: s.CheckOrigin,
 	})
-	if err != nil {
+	if err != nil { // and Accept has answered
 		if !errors.Is(err, wire.ErrAnswered) {
 			s.logger().Debug("server: no WebSocket", "remote", r.RemoteAddr, "err", err)
 		}
-		return // Accept has answered
+		return nil, Peer{}, err
 	}
-	s.serve(r.Context(), socket, peer{
-		addr:   forwarded(r, s.TrustedProxies),
-		header: r.Header,
-		user:   user,
-	})
+	return t, peer, nil
 }
 
 // Serve serves the client at the other end of a transport until the transport ends,
@@ -224,8 +236,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // otherwise why the connection ended. The session may outlive it (see Grace); if it
 // does not, Serve returns when every handler of it has returned. When ctx is done
 // the connection and the session end.
-func (s *Server) Serve(ctx context.Context, t Transport) error {
-	return s.serve(ctx, t, peer{})
+func (s *Server) Serve(ctx context.Context, t Transport) error { return s.serve(ctx, t, Peer{}) }
+
+// ServePeer is Serve for a client of whom something is known. Who took the connection
+// over, by Upgrade or in another way, vouches for what peer says.
+func (s *Server) ServePeer(ctx context.Context, t Transport, peer Peer) error {
+	return s.serve(ctx, t, peer)
 }
 
 // Sessions yields the sessions that live now, in no order; also those whose client
@@ -243,8 +259,8 @@ func (s *Server) Sessions() iter.Seq[*Session] {
 }
 
 // Shutdown lets every session finish the calls that are running, sends what is
-// queued, closes the connections and waits until all have ended. New connections
-// are refused. When ctx is done first, the rest is cut off, and its error returned;
+// queued, closes the connections and waits until all have ended, those that were taken
+// over by Session.Hijack too. New connections are refused. When ctx is done first, the rest is cut off, and its error returned;
 // handlers that do not heed their context may then still be running.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
@@ -253,7 +269,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	ends := make([]<-chan struct{}, 0, len(s.sessions)+len(s.links))
 	for l := range s.links {
 		ends = append(ends, l.done)
-		if !l.connected.Load() {
+		if !l.connected.Load() || l.hijack.Load() != nil {
 			l.cancel(ErrShutdown)
 		}
 	}
@@ -278,7 +294,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 const shutdownText = "server is shutting down"
 
 // serve runs a link.
-func (s *Server) serve(ctx context.Context, t Transport, from peer) error {
+func (s *Server) serve(ctx context.Context, t Transport, from Peer) error {
 	l := newLink(ctx, s, t, from)
 	s.mu.Lock()
 	closed := s.closed

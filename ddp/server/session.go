@@ -96,11 +96,11 @@ func newSession(l *link) *Session {
 		server: srv,
 		id:     id,
 		secret: id + ddp.NewID() + ddp.NewID()[:9],
-		entry:  l.peer.user,
+		entry:  l.peer.UserID,
 		began:  time.Now(),
 		log:    srv.logger().With("session", id),
 		done:   make(chan struct{}),
-		user:   l.peer.user,
+		user:   l.peer.UserID,
 		subs:   make(map[string]*Publication),
 		all:    make(map[*Publication]struct{}),
 		code:   wire.CodeNormal,
@@ -134,7 +134,7 @@ func (s *Session) ID() string { return s.id }
 func (s *Session) Addr() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.last.peer.addr
+	return s.last.peer.Addr
 }
 
 // Header returns the header of the client's last handshake, nil on a bare transport.
@@ -142,7 +142,7 @@ func (s *Session) Addr() string {
 func (s *Session) Header() http.Header {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.last.peer.header
+	return s.last.peer.Header
 }
 
 // Away reports whether the client's connection was lost, and the session waits for
@@ -200,14 +200,18 @@ func (s *Session) sent() {
 }
 
 func (s *Session) sendLocked(m ddp.Message) {
-	s.out.frame(func(b []byte) []byte { return ddp.Append(b, m) })
+	s.out.frame(func(b []byte) []byte { return s.server.encode(b, m) })
 }
 
 // tell puts in the outbox what a step means for the client, unless all that is
 // held back by a change of user.
 func (s *Session) tell(d *delta) {
 	if (s.rerun == nil || d.direct) && !d.empty() {
-		s.out.frame(d.append)
+		if s.server.Codec == nil {
+			s.out.frame(d.append)
+		} else {
+			s.out.frame(func(b []byte) []byte { return s.server.Codec.Append(b, d.message()) })
+		}
 	}
 }
 

@@ -93,13 +93,11 @@ func (l *link) wrapFrames() {
 			return err
 		}
 		if !sent {
-			return l.put(placeholder)
+			return l.put(l.server.encode(nil, ddp.Ready{}))
 		}
 		return nil
 	}
 }
-
-var placeholder = ddp.Append(nil, ddp.Ready{})
 
 // Sighting is a frame that was seen by Server.Tap.
 type Sighting struct {
@@ -110,13 +108,15 @@ type Sighting struct {
 	// Out says that the server sent it; otherwise the client did.
 	Out bool
 	// Frame is the text, with passwords, tokens and session ids hidden (see
-	// [ddp.Redact]). It is lent until Tap returns.
+	// [ddp.Redact]). It is lent until Tap returns. Of another Codec's frame it is the same
+	// message as JSON, and empty where the frame is none.
 	Frame []byte
 }
 
 // seen shows a frame to the server's Tap.
 func (l *link) seen(s *Session, out bool, frame []byte) {
 	if l.server.Tap != nil {
-		l.server.Tap(Sighting{Session: s, Addr: l.peer.addr, Out: out, Frame: ddp.Redact(nil, frame)})
+		text := l.server.text(frame)
+		l.server.Tap(Sighting{Session: s, Addr: l.peer.Addr, Out: out, Frame: ddp.Redact(nil, text)})
 	}
 }
