@@ -1,6 +1,7 @@
 package ddp
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"reflect"
@@ -250,6 +251,68 @@ func TestNamesAreBounded(t *testing.T) {
 	}
 }
 
+// checkWhole reads a frame, of which m and err came, with a Decoder that makes whole
+// documents, the general way and the fast one, and overwrites the frame.
+func checkWhole(t *testing.T, frame []byte, m Message, err error) {
+	t.Helper()
+	if a, ok := m.(Added); ok {
+		a.Fields = a.Fields.WithID(a.ID)
+		m = a
+	}
+	d := Decoder{Whole: true, Arena: new(ejson.Arena)}
+	for range 2 {
+		lent := bytes.Clone(frame)
+		got, err2 := d.Decode(lent)
+		for i := range lent {
+			lent[i] = '!'
+		}
+		if (err == nil) != (err2 == nil) || err == nil && !reflect.DeepEqual(got, m) && !same(got, m) {
+			t.Fatalf("%q: whole %#v, %v, want %#v, %v", frame, got, err2, m, err)
+		}
+		if a, ok := got.(Added); ok && a.Fields != m.(Added).Fields {
+			t.Fatalf("%q: whole %v, want %v", frame, a.Fields, m.(Added).Fields)
+		}
+	}
+}
+
+// TestWhole reads messages of all kinds and shapes into whole documents.
+func TestWhole(t *testing.T) {
+	for _, text := range []string{usual, `{"msg":"ping"}`, `{"msg":"removed","collection":"c","id":"x"}`,
+		`{"msg":"changed","collection":"c","id":"x","fields":{"a":1}}`,
+		`{"msg":"added","collection":"c","id":"x"}`, `{"msg":"added","collection":"c","id":"x","fields":{}}`,
+		`{"msg":"added","collection":"c","id":"x","fields":{"_id":"other","a":1}}`, `{"msg":"added","collection":"c","id":"x","fields":{"a":1,"_id":"x"}}`,
+		`{"msg":"added","collection":"c","id":"-","fields":{"a":1}}`, `{"msg":"added","collection":"c","id":"","fields":{"a":1}}`,
+		`{"msg":"added","collection":"c","id":"-~x","fields":{"a":1}}`, `{"msg":"added","collection":"c","id":"~5","fields":{"a":1}}`,
+		`{"msg":"added","collection":"c","id":"~[1]","fields":{"a":1}}`, `{"msg":"added","collection":"c","id":"~","fields":{"a":1}}`,
+		`{"msg":"added","collection":"c","id":"0123456789abcdef01234567","fields":{"a":1}}`,
+		`{"msg":"added","collection":"c","id":"a\\b\"é","fields":{"a":1}}`, `{"msg":"added","collection":"c","id":5,"fields":{"a":1}}`,
+		`{"msg":"added","collection":"c","id":"x","fields":{"$date":5}}`, `{"msg":"added","collection":"c","id":"x","fields":{"$escape":{"$date":5}}}`,
+		`{"msg":"added","collection":"c","id":"x","fields":{"a":{"$binary":5}}}`, `{"msg":"added","collection":"c","id":"x","fields":{"a":1}`,
+		`{"msg":"added","collection":"c","id":"x","fields":{"a":1}},`, `{"msg":"added","collection":"c","id":"x","fields":{"a":1},"more":2}`,
+		`{"msg":"added","collection":"c","id":"x","fields":[]}`, `{"msg":"added","collection":"c","id":"x","fields":{"a":1,"a":2}}`,
+		`{"msg":"added","collection":"c","id":"x`, `{"msg":"added","collection":"c","id":"`, `{"msg":"added","collection":"c"`,
+		`{"msg":"added","collection":"c","id":"` + strings.Repeat("i", 500) + `","fields":{"a":1}}`,
+	} {
+		m, err := Decode([]byte(text))
+		checkWhole(t, []byte(text), m, err)
+	}
+	var d Decoder
+	d.Whole = true
+	frame := []byte(usual)
+	first, _ := d.Decode(frame)
+	if n := testing.AllocsPerRun(200, func() { d.Decode(frame) }); n > 2 {
+		t.Errorf("%v allocations, want the document and the box of the message", n)
+	}
+	d.Arena = new(ejson.Arena)
+	if n := testing.AllocsPerRun(1000, func() { d.Decode(frame) }); n > 1 {
+		t.Errorf("%v allocations with an arena, want the box of the message", n)
+	}
+	a := first.(Added)
+	if name, v := a.Fields.At(0); name != "_id" || v.Str() != "Hq7fKz3xWp9TnBv2c" || a.Fields.ID() != a.ID {
+		t.Error(a)
+	}
+}
+
 func FuzzDecode(f *testing.F) {
 	seen := map[string]bool{}
 	for _, l := range recordings(f) {
@@ -263,6 +326,7 @@ func FuzzDecode(f *testing.F) {
 		var d Decoder
 		m, err := d.Decode(frame)
 		m2, err2 := d.Decode(frame)
+		checkWhole(t, frame, m, err)
 		if (err == nil) != (err2 == nil) || err == nil && !same(m, m2) {
 			t.Fatalf("%q: %#v, %v, and again: %#v, %v", frame, m, err, m2, err2)
 		}
