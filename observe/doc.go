@@ -64,6 +64,13 @@
 //
 // To read again, a window looks at the store as it is then. If the hub was behind,
 // what it has still to work in up to there becomes one batch with the difference.
+// More rows than a thousand, or such as have to be looked for, are read beside the
+// hub, which does not wait for them.
+//
+// A change takes no memory where it concerns no result, or falls outside a window;
+// two pieces where it changes a document in a result, however many observe that;
+// four where it moves one in a window. A projection takes its own, for the document
+// as it was and as it is.
 //
 // # Meteor
 //

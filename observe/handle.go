@@ -121,9 +121,7 @@ func (h *Handle) Wait(ctx context.Context, seq store.Seq) error {
 			return err
 		}
 	}
-	if err := h.hub.reach(ctx, seq); err != nil {
-		return err
-	}
+	h.hub.reach(seq)
 	if err := h.loaded(ctx); err != nil {
 		return err
 	}

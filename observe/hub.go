@@ -1,7 +1,6 @@
 package observe
 
 import (
-	"context"
 	"slices"
 	"sync"
 
@@ -35,15 +34,8 @@ type hub struct {
 	found   []*result // by the change at hand
 	batch   []entry   // at hand; none is left when the mutex is free
 	scratch scratch
-	waiters []reached
 	paused  bool
 	closed  bool
-}
-
-// reached is closed when the hub has worked in a commit.
-type reached struct {
-	seq  store.Seq
-	done chan struct{}
 }
 
 func newHub(s *store.Store, collection string) *hub {
@@ -137,13 +129,6 @@ func (h *hub) applyLocked(e entry) {
 	}
 	h.touched = h.touched[:0]
 	h.seq = max(h.seq, e.seq)
-	h.waiters = slices.DeleteFunc(h.waiters, func(w reached) bool {
-		if w.seq <= h.seq {
-			close(w.done)
-			return true
-		}
-		return false
-	})
 }
 
 // meetLocked lets each result that a change of commit seq may concern, and that
@@ -179,26 +164,12 @@ func (r *result) flush(seq store.Seq) {
 	r.diff.reset()
 }
 
-// reach waits until everything that the store has noted so far, up to seq, is
-// worked in. Where it can it works itself.
-func (h *hub) reach(ctx context.Context, seq store.Seq) error {
+// reach works in everything that the store has noted so far, up to seq.
+func (h *hub) reach(seq store.Seq) {
 	seq = min(seq, h.in.noted())
 	h.mu.Lock()
+	defer h.mu.Unlock()
 	for h.seq < seq && h.workLocked() {
-	}
-	if h.seq >= seq {
-		h.mu.Unlock()
-		return nil
-	}
-	// A start holds the inbox. It lets go soon, or when the writer does.
-	w := reached{seq, make(chan struct{})}
-	h.waiters = append(h.waiters, w)
-	h.mu.Unlock()
-	select {
-	case <-w.done:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }
 

@@ -104,15 +104,14 @@ func (in *intake) merge(collection string, keep store.Seq) {
 }
 
 // inbox is the intake of a hub: the store writes into it under its lock, so
-// nothing here waits.
+// nothing here waits for long. Only who has the hub's mutex takes from it.
 type inbox struct {
 	wake chan struct{} // one place
 
-	mu     sync.Mutex // guards the rest; a leaf
+	mu     sync.Mutex // guards the rest; a leaf, but for what a snapshot takes
 	intake intake
 	last   store.Seq // the last commit that was noted
 	keep   store.Seq // an observer began here: what follows is not merged with it
-	held   int       // while it is above 0 nothing is taken or merged
 }
 
 // note takes a commit from the store.
@@ -121,22 +120,16 @@ func (ib *inbox) note(collection string, c *store.Commit) {
 	first := ib.intake.empty()
 	ib.intake.add(entry{c.Seq, c.Changes})
 	ib.last = c.Seq
-	if ib.held == 0 {
-		ib.intake.merge(collection, ib.keep)
-	}
+	ib.intake.merge(collection, ib.keep)
 	ib.mu.Unlock()
 	if first { // of the others the hub will hear when it takes this one
 		signal(ib.wake)
 	}
 }
 
-// take is the intake's, and takes nothing while the inbox is held.
 func (ib *inbox) take(to []entry, most int) []entry {
 	ib.mu.Lock()
 	defer ib.mu.Unlock()
-	if ib.held > 0 {
-		return to
-	}
 	return ib.intake.take(to, most)
 }
 
@@ -146,24 +139,14 @@ func (ib *inbox) noted() store.Seq {
 	return ib.last
 }
 
-// hold stops the taking of commits, until release. A snapshot that is read in
-// between holds every commit that was taken, and no commit that is newer than
-// the snapshot is merged with one that is not.
-func (ib *inbox) hold() {
+// moment returns the store's snapshot. With the hub's mutex held it has every
+// commit that was taken. No commit up to it will be merged with a later one.
+func (ib *inbox) moment(s *store.Store) *store.Snapshot {
 	ib.mu.Lock()
-	ib.held++
-	ib.mu.Unlock()
-}
-
-func (ib *inbox) release(snapshot store.Seq) {
-	ib.mu.Lock()
-	ib.held--
-	ib.keep = max(ib.keep, snapshot)
-	more := !ib.intake.empty()
-	ib.mu.Unlock()
-	if more {
-		signal(ib.wake)
-	}
+	defer ib.mu.Unlock()
+	snap := s.Snapshot()
+	ib.keep = max(ib.keep, snap.Seq())
+	return snap
 }
 
 // signal wakes the one that listens, now or when it next does. It never waits.

@@ -73,7 +73,7 @@ func TestComeAndGo(t *testing.T) {
 	}
 	hub.mu.Lock()
 	defer hub.mu.Unlock()
-	if len(hub.all) != 1 || len(hub.results) != 1 || len(hub.loading)+len(hub.waiters) != 0 ||
+	if len(hub.all) != 1 || len(hub.results) != 1 || len(hub.loading) != 0 ||
 		len(hub.routes.fields)+len(hub.routes.asked.seats) != 0 || len(hub.routes.byID) != 1 {
 		t.Errorf("the hub still has %d results, %v", len(hub.all), hub.routes)
 	}

@@ -1,7 +1,6 @@
 package observe
 
 import (
-	"context"
 	"math"
 	"slices"
 
@@ -13,45 +12,30 @@ import (
 // waits, at most, for the store's writer and for another start of an equal query.
 func (h *hub) join(hd *Handle, spec *store.Spec, ordered bool) initial {
 	h.open()
-	// The background is never done, so this gives no error.
-	_ = h.reach(context.Background(), ^store.Seq(0))
+	h.reach(^store.Seq(0))
 	name := shareOf(spec, ordered)
-	for ordered {
-		h.mu.Lock()
-		r := h.results[name]
-		if r == nil {
-			h.mu.Unlock()
-			break
-		}
-		if r.loaded {
-			defer h.mu.Unlock()
-			return h.shareLocked(hd, r)
-		}
+	h.mu.Lock()
+	r := h.results[name]
+	for r != nil && !r.loaded {
 		loading := r.loading
 		h.mu.Unlock()
 		<-loading
+		h.mu.Lock()
+		r = h.results[name]
 	}
-
-	h.in.hold()
-	from := h.store.Snapshot()
-	h.mu.Lock()
-	r := h.results[name]
-	if ordered && r != nil { // somebody was faster
-		h.mu.Unlock()
-		h.in.release(from.Seq())
-		return h.join(hd, spec, ordered)
+	defer h.mu.Unlock()
+	if r != nil && ordered {
+		return h.shareLocked(hd, r)
 	}
+	from := h.in.moment(h.store)
 	if r == nil {
 		r = newResult(spec, ordered, name, from.Seq(), &h.scratch)
 		h.addLocked(r)
 	}
 	h.seatLocked(hd, r, from.Seq())
-	h.mu.Unlock()
-	h.in.release(from.Seq())
-
 	if ordered {
+		h.mu.Unlock()
 		h.load(r, from)
-		defer h.mu.Unlock()
 		return initial{hd.since, r, slices.Values(r.seen())}
 	}
 	return initial{from.Seq(), r, func(yield func(ejson.Doc) bool) {
@@ -166,8 +150,7 @@ func (h *hub) replenishLocked(r *result) bool {
 // The rows are read from the store as it is now, which may be ahead of the hub: so
 // the result goes ahead too. Its difference then leads from what its handles know
 // straight to that later commit, and the commits up to it, when the hub comes to
-// them, do not concern it any more. The inbox is held meanwhile for the reason
-// that a start has: no commit up to the snapshot is merged with a later one.
+// them, do not concern it any more.
 func (h *hub) settleLocked(r *result) (from *store.Snapshot) {
 	if !r.partial {
 		r.recheck = 2 * r.tree.len()
@@ -177,9 +160,7 @@ func (h *hub) settleLocked(r *result) (from *store.Snapshot) {
 		r.trim()
 		return nil
 	}
-	h.in.hold()
-	from = h.store.Snapshot()
-	h.in.release(from.Seq())
+	from = h.in.moment(h.store)
 	r.since = from.Seq()
 	if !r.few(from) {
 		return from

@@ -1,9 +1,13 @@
 package observe
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/replicad/replicad/ddp/ejson"
 	"github.com/replicad/replicad/store"
@@ -145,6 +149,39 @@ func TestLateWhileReadAgain(t *testing.T) {
 	if want, err := q.All(); !ok || err != nil || !slices.EqualFunc(list, want, ejson.Doc.Same) {
 		t.Errorf("observed %v, fetched %v (%v)", list, want, err)
 	}
+}
+
+// TestStartWhileReadAgain: who starts an equal query while the result is being read
+// waits for that, with no lock held, and then has the same result.
+func TestStartWhileReadAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, c := fixture(t, 30)
+		q := c.Find(nil).Sort("n")
+		first := mustStart(t, q)
+		h, r := first.hub, first.res
+		h.mu.Lock()
+		r.loaded, r.loading = false, make(chan struct{})
+		h.mu.Unlock()
+		var second *Handle
+		go func() { second = mustStart(t, q) }()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if err := first.Wait(ctx, s.Snapshot().Seq()); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Wait: %v", err)
+		}
+		synctest.Wait()
+		h.mu.Lock()
+		if second != nil || len(r.handles) != 1 {
+			t.Error("it has begun")
+		}
+		r.loaded = true
+		close(r.loading)
+		h.mu.Unlock()
+		synctest.Wait()
+		if second == nil || second.res != r || len(r.handles) != 2 {
+			t.Error("it has not begun, or not with this result")
+		}
+	})
 }
 
 // mustStart starts an observation that the test's end stops.
