@@ -77,7 +77,7 @@ func (x *index) locate(b *builder) {
 
 // leafAt returns entry k in the order of refs as one to look for in the tree.
 func (b *builder) leafAt(k int) leaf {
-	e := &b.entries[uint32(b.refs[k])]
+	e := b.at(b.refs[k])
 	return leaf{top: view(e.key), slot: e.slot}
 }
 
@@ -88,7 +88,7 @@ func (x *index) changeLeaf(b *builder, g *group, stamp uint64) (l leaf, small bo
 	l = g.leaf
 	divided := false
 	for _, r := range b.refs[g.from:g.to] {
-		e := &b.entries[uint32(r)]
+		e := b.at(r)
 		if divided && below(l, leaf{top: view(e.key), slot: e.slot}) {
 			l = x.home(view(e.key), e.slot)
 		}

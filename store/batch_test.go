@@ -40,12 +40,12 @@ func TestBatchedIndexIsASortedList(t *testing.T) {
 				want []entry
 			}
 			var kept []version
-			for round := range 40 {
+			for round := range 24 {
 				size, grow := 1+r.IntN(300), 4
 				if name == "long" {
 					size = 1 + r.IntN(60)
 				}
-				if round >= 20 {
+				if round >= 12 {
 					grow = 1 // of 6: more go than come
 				}
 				var changes []Change

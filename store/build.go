@@ -165,14 +165,10 @@ func (b *builder) changeMany(slot uint64, before, after ejson.Doc) {
 	}
 }
 
-// finish fills the index.
+// finish fills the index, which is empty.
 func (b *builder) finish() {
 	b.order()
-	sorted := make([]built, len(b.refs))
-	for i, r := range b.refs {
-		sorted[i] = b.entries[uint32(r)]
-	}
-	b.x.fill(sorted)
+	b.x.fill(b)
 }
 
 // reset makes an empty builder ready for an index.
@@ -192,35 +188,38 @@ func (b *builder) clear() {
 	b.chunk, b.entries, b.olds, b.news, b.groups = b.chunk[:0], b.entries[:0], b.olds[:0], b.news[:0], b.groups[:0]
 }
 
-// fill lays sorted entries into the leaves of an empty index. They are left with
-// an eighth to spare, so that the first inserts do not split all of them.
-func (x *index) fill(entries []built) {
+// fill lays the entries of a builder, in their order, into the leaves of an empty
+// index. They are left with an eighth to spare, so that the first inserts do not
+// split all of them.
+func (x *index) fill(b *builder) {
 	const most = blockMax - blockMax/8
-	x.size = len(entries)
-	for len(entries) > 0 {
-		n, size := 1, len(entries[0].key)
-		for n < min(most, len(entries)) && size+len(entries[n].key) <= blockData {
-			size += len(entries[n].key)
+	x.size = len(b.refs)
+	for refs := b.refs; len(refs) > 0; {
+		n, size := 1, len(b.at(refs[0]).key)
+		for n < min(most, len(refs)) && size+len(b.at(refs[n]).key) <= blockData {
+			size += len(b.at(refs[n]).key)
 			n++
 		}
-		b := blockOf(entries[:n])
-		x.keys += int(b.keys)
-		if entries = entries[n:]; len(entries) == 0 {
-			x.tree.Set(leaf{slot: noTop, block: b})
+		made := b.block(refs[:n])
+		x.keys += int(made.keys)
+		if refs = refs[n:]; len(refs) == 0 {
+			x.tree.Set(leaf{slot: noTop, block: made})
 			break
 		}
-		top := b.entry(n - 1)
-		x.tree.Set(leaf{top.key, top.slot, b})
+		top := made.entry(n - 1)
+		x.tree.Set(leaf{top.key, top.slot, made})
 	}
 }
 
-// blockOf returns a block of sorted entries.
-func blockOf(entries []built) *block {
-	first, last := view(entries[0].key), view(entries[len(entries)-1].key)
+func (b *builder) at(ref uint64) *built { return &b.entries[uint32(ref)] }
+
+// block returns a block of some entries.
+func (b *builder) block(refs []uint64) *block {
+	first, last := view(b.at(refs[0]).key), view(b.at(refs[len(refs)-1]).key)
 	n := common(first, last) // keys in between share it too
-	b := &block{prefix: strings.Clone(first[:n])}
-	for i := range entries {
-		b.push(entries[i].key, entries[i].slot)
+	made := &block{prefix: strings.Clone(first[:n])}
+	for _, r := range refs {
+		made.push(b.at(r).key, b.at(r).slot)
 	}
-	return b
+	return made
 }

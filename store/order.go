@@ -24,10 +24,10 @@ func (b *builder) sort(refs []uint64, n int) {
 		slices.SortFunc(refs, b.compare)
 		return
 	}
-	first := view(b.entries[uint32(refs[0])].key)
+	first := view(b.at(refs[0]).key)
 	alike, equal := len(first), true
 	for _, r := range refs[1:] {
-		key := view(b.entries[uint32(r)].key)
+		key := view(b.at(r).key)
 		equal = equal && key == first
 		if len(key) < alike || key[n:alike] != first[n:alike] {
 			alike = n + common(first[n:alike], key[n:])
@@ -38,7 +38,7 @@ func (b *builder) sort(refs []uint64, n int) {
 		return
 	}
 	for i, r := range refs {
-		head := restOf(view(b.entries[uint32(r)].key[alike:])).head
+		head := restOf(view(b.at(r).key[alike:])).head
 		refs[i] = head>>32<<32 | uint64(uint32(r))
 	}
 	if len(refs) < 128 {
@@ -94,7 +94,7 @@ func radix(list, spare []uint64) {
 }
 
 func (b *builder) compare(p, q uint64) int {
-	e, f := &b.entries[uint32(p)], &b.entries[uint32(q)]
+	e, f := b.at(p), b.at(q)
 	if n := bytes.Compare(e.key, f.key); n != 0 {
 		return n
 	}

@@ -9,12 +9,13 @@ import (
 
 // write is what a transaction knows of one document that it wrote.
 type write struct {
-	id     ejson.ID
-	hash   uint64
-	number int       // its place in writes
-	slot   uint64    // meaningful where before is not zero
-	before ejson.Doc // as the store has it; zero: it has none
-	after  ejson.Doc // as the transaction left it; zero: removed
+	id      ejson.ID
+	hash    uint64
+	number  int32     // its place in writes
+	differs bool      // by appendChanges: the document is not as it was
+	slot    uint64    // meaningful where before is not zero
+	before  ejson.Doc // as the store has it; zero: it has none
+	after   ejson.Doc // as the transaction left it; zero: removed
 }
 
 // overlay is what a transaction wrote to one collection, in the order of first
@@ -58,7 +59,7 @@ func (o *overlay) find(hash uint64, id ejson.ID) *write {
 // add appends a write to a document that has none. Pointers that find returned
 // before are void.
 func (o *overlay) add(w write) {
-	w.number = len(o.writes)
+	w.number = int32(len(o.writes))
 	o.writes = append(o.writes, w)
 	switch n := len(o.writes); {
 	case n <= fewWrites && o.places == nil:
@@ -184,11 +185,8 @@ func (o *overlay) touched(d ejson.Doc, n int) bool {
 	}
 	id := d.ID()
 	w := o.find(hashID(id), id)
-	return w != nil && w.number < n
+	return w != nil && int(w.number) < n
 }
-
-// changes reports whether the document is not as it was.
-func (w *write) changes() bool { return w.before != w.after && !w.id.IsZero() }
 
 // appendChanges appends a Change for each document that is not as it was.
 func (o *overlay) appendChanges(changes []Change) []Change {
@@ -199,7 +197,7 @@ func (o *overlay) appendChanges(changes []Change) []Change {
 	o.changed, o.inserts = 0, 0
 	for i := range o.writes {
 		w := &o.writes[i]
-		if !w.changes() {
+		if w.differs = w.before != w.after && !w.id.IsZero(); !w.differs {
 			continue
 		}
 		slot := w.slot

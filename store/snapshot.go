@@ -126,6 +126,7 @@ func (s *Store) publishLocked() *Snapshot {
 	clear(s.dirty)
 	s.dirty = s.dirty[:0]
 	s.stamp++
+	s.shared = true
 	s.current.Store(snap)
 	return snap
 }

@@ -41,7 +41,8 @@ type Store struct {
 
 	view    sync.Mutex     // guards what follows; held for a step, never for a user's function
 	tables  []*table       // appended to with mu held, too
-	numbers map[string]int // replaced, not changed, with mu held, too
+	numbers map[string]int // changed with mu held, too
+	shared  bool           // a snapshot has numbers: they are copied before they are changed
 	dirty   []*table       // to be published
 	seq     Seq
 	stamp   uint64 // of nodes and blocks made since the last publication
@@ -70,7 +71,7 @@ func New(opts Options) *Store {
 	if s.log == nil {
 		s.log = slog.New(slog.NewTextHandler(io.Discard, &slog.HandlerOptions{Level: slog.LevelError + 1}))
 	}
-	s.current.Store(&Snapshot{store: s, numbers: s.numbers})
+	s.current.Store(&Snapshot{store: s})
 	return s
 }
 
@@ -206,7 +207,7 @@ func (s *Store) apply(c *Commit, tx *Tx) {
 		s.mark(o.table)
 		o.table.begin(n, o.inserts)
 		for i := range o.writes {
-			if w := &o.writes[i]; w.changes() {
+			if w := &o.writes[i]; w.differs {
 				o.table.apply(&rest[0], w.hash, s)
 				rest = rest[1:]
 			}

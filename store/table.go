@@ -1,6 +1,7 @@
 package store
 
 import (
+	"maps"
 	"sync"
 	"sync/atomic"
 )
@@ -122,12 +123,10 @@ func (s *Store) table(name string) *table {
 	defer s.view.Unlock()
 	t := &table{number: len(s.tables)}
 	t.name, t.lost, t.plans = name, &lost{}, nextPlans()
-	numbers := make(map[string]int, len(s.numbers)+1)
-	for n, i := range s.numbers {
-		numbers[n] = i
+	if s.shared {
+		s.numbers, s.shared = maps.Clone(s.numbers), false
 	}
-	numbers[name] = t.number
-	s.numbers = numbers
+	s.numbers[name] = t.number
 	s.tables = append(s.tables, t)
 	s.mark(t)
 	s.moment.Add(1)

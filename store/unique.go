@@ -111,7 +111,7 @@ func (u *uniqueness) check() error {
 	}
 	for i := range u.o.writes {
 		w := &u.o.writes[i]
-		if !w.changes() || w.after.IsZero() || !u.x.touches(w.before, w.after) {
+		if !w.differs || w.after.IsZero() || !u.x.touches(w.before, w.after) {
 			continue
 		}
 		u.keys.read(u.x.key, w.after)

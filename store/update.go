@@ -109,7 +109,7 @@ func (tx *Tx) modifyOne(o *overlay, w write, u *update) (changed bool, err error
 	if after == d {
 		return false, nil
 	}
-	if after.ID() != w.id {
+	if !after.HasID(w.id) {
 		return false, immutableID(o.name, w.id)
 	}
 	o.set(w, after)
