@@ -98,7 +98,7 @@ func (b *brancher) walk(v ejson.Value, segs []segment, depth int, spread bool) {
 			b.add(v)
 		}
 	case v.Kind() == ejson.Object:
-		b.walk(v.Doc().Lookup(segs[depth].name), segs, depth+1, true)
+		b.walk(segs[depth].place.In(v.Doc()), segs, depth+1, true)
 	case v.Kind() == ejson.List:
 		list := v.Array()
 		if i := segs[depth].index; i >= 0 {
@@ -136,7 +136,7 @@ func (b *brancher) elements(list ejson.Array, depth int, fn func(ejson.Value)) {
 // nor at the end; ok is false where one is.
 func plainValue(d ejson.Doc, p *path) (v ejson.Value, ok bool) {
 	for i := range p.segs {
-		v = d.Lookup(p.segs[i].name)
+		v = p.segs[i].place.In(d)
 		switch v.Kind() {
 		case ejson.Object:
 			d = v.Doc()

@@ -63,7 +63,7 @@ func (p *Path) addTo(s *Set, d ejson.Doc) {
 		if v.Kind() != ejson.Object {
 			return
 		}
-		v = v.Doc().Lookup(p.path.segs[i].name)
+		v = p.path.segs[i].place.In(v.Doc())
 	}
 	switch v.Kind() {
 	case ejson.Missing:

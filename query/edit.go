@@ -99,7 +99,7 @@ func (n *editNode) fault(msg string) error {
 
 // document applies the edits below n to a document, in one pass.
 func (n *editNode) document(e *edition, d ejson.Doc) (ejson.Doc, error) {
-	var room [4]change
+	var room [4]ejson.FieldValue
 	changes := room[:0]
 	values := n.lookup(d)
 	for i, sub := range n.subs {
@@ -107,7 +107,7 @@ func (n *editNode) document(e *edition, d ejson.Doc) (ejson.Doc, error) {
 		if values != nil {
 			before = values[i]
 		} else {
-			before = d.Lookup(n.segs[i].name)
+			before = n.segs[i].place.In(d)
 		}
 		after, err := sub.value(e, before)
 		if err != nil {
@@ -116,22 +116,19 @@ func (n *editNode) document(e *edition, d ejson.Doc) (ejson.Doc, error) {
 		if before.IsMissing() && after.IsMissing() || !after.IsMissing() && after.Equal(before) {
 			continue
 		}
-		changes = append(changes, change{n.segs[i].text, after})
+		changes = append(changes, ejson.FieldValue{Name: n.segs[i].name, Value: after})
 	}
-	if len(changes) > len(room) {
+	switch {
+	case len(changes) == 0:
+		return d, nil
+	case len(changes) > maxSplices:
 		return rebuild(d, changes), nil
 	}
-	// Few changes are spliced in: a copy each is less than to take the document
-	// apart.
-	for _, c := range changes {
-		if c.v.IsMissing() {
-			d = d.Without(c.name)
-		} else {
-			d = d.WithValue(c.name, c.v)
-		}
-	}
-	return d, nil
+	return d.WithFields(changes), nil
 }
+
+// maxSplices is the number of changes up to which they are spliced in by one copy.
+const maxSplices = 64
 
 // lookup returns the values of the fields to be edited, for many edits: to look
 // each of them up would take the square of their number. It is nil for a few.
@@ -148,51 +145,26 @@ func (n *editNode) lookup(d ejson.Doc) []ejson.Value {
 	return values
 }
 
-// change is the new value of a field, Missing where the field is to go.
-type change struct {
-	name string
-	v    ejson.Value
-}
-
-// rebuild makes the document with several changes. New fields go last.
-func rebuild(d ejson.Doc, changes []change) ejson.Doc {
-	var places map[string]int
-	if len(changes) > fewValues {
-		places = make(map[string]int, len(changes))
-		for i := range changes {
-			places[changes[i].name] = i
-		}
+// rebuild makes the document with many changes. New fields go last.
+func rebuild(d ejson.Doc, changes []ejson.FieldValue) ejson.Doc {
+	places := make(map[string]int, len(changes))
+	for i := range changes {
+		places[changes[i].Name.String()] = i
 	}
-	var room [fewValues]bool
-	done := append(room[:0], make([]bool, len(changes))...)
+	done := make([]bool, len(changes))
 	var b ejson.Builder
 	for name, v := range d.Fields() {
-		if i := placeOf(changes, places, name); i >= 0 {
-			v, done[i] = changes[i].v, true
+		if i, ok := places[name]; ok {
+			v, done[i] = changes[i].Value, true
 		}
 		b.Add(name, v)
 	}
 	for i := range changes {
 		if !done[i] {
-			b.Add(changes[i].name, changes[i].v)
+			b.Add(changes[i].Name.String(), changes[i].Value)
 		}
 	}
 	return b.Doc()
-}
-
-func placeOf(changes []change, places map[string]int, name string) int {
-	if places != nil {
-		if i, ok := places[name]; ok {
-			return i
-		}
-		return -1
-	}
-	for i := range changes {
-		if changes[i].name == name {
-			return i
-		}
-	}
-	return -1
 }
 
 // value applies the edits below n to a value.
@@ -336,7 +308,7 @@ func (e *edition) lift(d ejson.Doc) error {
 			if v.Kind() == ejson.List {
 				return &UpdateError{Path: r.from.text, Op: "$rename", Msg: "cannot take an element out of a list"}
 			}
-			v = v.Doc().Lookup(s.name)
+			v = s.place.In(v.Doc())
 		}
 		e.lifted[i] = v
 		if v.IsMissing() {
@@ -347,7 +319,7 @@ func (e *edition) lift(d ejson.Doc) error {
 			if w.Kind() == ejson.List {
 				return &UpdateError{Path: r.to.text, Op: "$rename", Msg: "cannot put an element into a list"}
 			}
-			w = w.Doc().Lookup(s.name)
+			w = s.place.In(w.Doc())
 		}
 		if depth(v)+len(r.to.segs) > maxLevels {
 			return &UpdateError{Path: r.to.text, Op: "$rename", Msg: "the document would be nested more than " + strconv.Itoa(maxLevels) + " levels deep"}

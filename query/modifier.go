@@ -26,6 +26,7 @@ type Modifier struct {
 	replaces   bool
 	with       ejson.Doc // the replacement
 	root       editNode
+	alone      *alone // the only edit, where it is a simple one
 	renames    []rename
 	filters    map[string]node // by identifier, on {identifier: element}
 	positional bool
@@ -84,6 +85,7 @@ func CompileModifier(mod any, arrayFilters ...any) (*Modifier, error) {
 			return nil, unknownOperator("", op, modifierOperators)
 		}
 	}
+	m.findAlone()
 	for id := range m.filters {
 		if !used[id] {
 			return nil, syntaxError(id, "", "an array filter that no $[%s] asks for", id)
@@ -257,6 +259,11 @@ func (m *Modifier) Apply(d ejson.Doc) (ejson.Doc, error) { return m.ApplyAt(d, A
 
 // ApplyAt is Apply for a modifier that is Positional or Dated.
 func (m *Modifier) ApplyAt(d ejson.Doc, at At) (ejson.Doc, error) {
+	if m.alone != nil {
+		if out, ok := m.alone.apply(d); ok {
+			return out, nil
+		}
+	}
 	e := &plainEdition
 	if m.positional || m.dated || len(m.renames) > 0 || len(m.filters) > 0 {
 		e = &edition{m: m, at: at}

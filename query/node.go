@@ -34,7 +34,7 @@ type field struct {
 func (n *field) match(v ejson.Value) bool {
 	segs := n.path.segs
 	for v.Kind() == ejson.Object {
-		v = v.Doc().Lookup(segs[0].name)
+		v = segs[0].place.In(v.Doc())
 		segs = segs[1:]
 		if len(segs) == 0 {
 			return n.leaf(v)

@@ -19,6 +19,7 @@ const (
 // A segment is one name of a dotted path.
 type segment struct {
 	name  ejson.Name
+	place *ejson.Place // of the name, in the documents that were asked last
 	text  string
 	index int // as a list position; -1 where it cannot be one
 	odd   int // a position in another spelling ("00"), which leads to nothing; -1
@@ -42,7 +43,8 @@ func makePath(text string) (path, error) {
 	for i := range p.segs {
 		n, rest, _ := strings.Cut(text, ".")
 		text = rest
-		p.segs[i] = segment{name: ejson.NameOf(n), text: n, index: position(n), odd: -1}
+		p.segs[i] = segment{place: ejson.PlaceOf(n), text: n, index: position(n), odd: -1}
+		p.segs[i].name = p.segs[i].place.Name()
 		if p.segs[i].index < 0 {
 			if bare := strings.TrimLeft(n, "0"); bare != n {
 				p.segs[i].odd = max(position(bare), position("0"+bare))
@@ -106,7 +108,7 @@ type pred interface {
 // returns that of the branch for which t held.
 func seek(v ejson.Value, segs []segment, t pred, whole bool, at int) (int, bool) {
 	for v.Kind() == ejson.Object {
-		v = v.Doc().Lookup(segs[0].name)
+		v = segs[0].place.In(v.Doc())
 		segs = segs[1:]
 		if len(segs) == 0 {
 			return seekLeaf(v, t, whole, at)

@@ -64,7 +64,7 @@ func (eqNaN) test(v ejson.Value) bool {
 
 type eqString struct{ s string }
 
-func (p eqString) test(v ejson.Value) bool { return v.Kind() == ejson.String && v.Str() == p.s }
+func (p eqString) test(v ejson.Value) bool { return v.Kind() == ejson.String && sameText(v.Str(), p.s) }
 
 type eqValue struct {
 	kind ejson.Kind
