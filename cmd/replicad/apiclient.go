@@ -19,6 +19,7 @@ import (
 type apiClient struct {
 	base    string
 	timeout time.Duration // longest wait for the beginning of an answer
+	instead string        // what else can be done if nobody is there
 	http    http.Client
 }
 
@@ -137,7 +138,7 @@ func (c *apiClient) send(ctx context.Context, verb, path string, body []byte, re
 		return fmt.Errorf("the daemon at %s gave no answer within %v", c.base, c.timeout)
 	}
 	if errors.Is(err, syscall.ECONNREFUSED) {
-		return fmt.Errorf("no daemon at %s; start one with 'replicad sync', or ask a file with --db", c.base)
+		return fmt.Errorf("no daemon at %s; start one with 'replicad sync'%s", c.base, c.instead)
 	}
 	if err != nil {
 		return err

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"strings"
+	"syscall"
 
 	"github.com/replicad/replicad/ddp/ejson"
 )
@@ -14,6 +16,9 @@ func parseSelector(arg string) (any, error) {
 	text := strings.TrimSpace(arg)
 	if text == "" {
 		return nil, nil
+	}
+	if strings.HasPrefix(text, "[") {
+		return nil, usagef("selector: wants an object, or the id of a document, got a list: %s", text)
 	}
 	if !strings.HasPrefix(text, "{") {
 		return ejson.StringID(text), nil
@@ -137,6 +142,23 @@ func cutLast(s, sep string) (before, after string, found bool) {
 		return s[:i], s[i+len(sep):], true
 	}
 	return s, "", false
+}
+
+// listen listens on the address of --listen.
+func listen(addr string) (net.Listener, error) {
+	if _, port, err := net.SplitHostPort(addr); err != nil {
+		return nil, usagef("--listen %q: wants HOST:PORT, such as 127.0.0.1:3000", addr)
+	} else if _, err := net.LookupPort("tcp", port); err != nil {
+		return nil, usagef("--listen %q: %q is no port", addr, port)
+	}
+	l, err := net.Listen("tcp", addr)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("--listen %s: another process listens there; stop it, or choose another address (port 0 takes any that is free)", addr)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("--listen: %w", err)
+	}
+	return l, nil
 }
 
 // checkLoopback refuses an address that other machines can reach.

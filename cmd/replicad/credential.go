@@ -87,7 +87,7 @@ type loginFlags struct {
 }
 
 func (f *loginFlags) add(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.user, "user", "", "log in as this user, by name or address; the password is asked for, or comes from --password-file or REPLICAD_PASSWORD")
+	cmd.Flags().StringVar(&f.user, "user", "", "log in as the user of this `NAME`, or address; the password is asked for, or comes from --password-file or REPLICAD_PASSWORD")
 	cmd.Flags().StringVar(&f.passwordFile, "password-file", "", "the first line of this `FILE` is the password; - for standard input")
 	cmd.Flags().StringVar(&f.tokenFile, "token-file", "", "log in by the token in the first line of this `FILE`; REPLICAD_TOKEN does the same")
 	cmd.MarkFlagsMutuallyExclusive("user", "token-file")

@@ -38,7 +38,11 @@ func newSync() *cobra.Command {
 		Long: `sync is the daemon: it subscribes to publications of a DDP server, keeps what they
 hold in memory and in a file, follows the server through lost connections and
 restarts, and answers find, watch, call and status on a local HTTP API. It runs until
-it is interrupted.
+it is interrupted. Calls that are left with it ('replicad do') are made for certain,
+also after the server, the link or the daemon was gone: see 'replicad outbox'.
+
+With --user, or --token-file, it logs in before anything else; the server's token is
+kept in the file. 'replicad login' logs in a daemon that runs.
 
 The URL is ws://, wss://, http:// or https://; without a path, /websocket is asked for.
 Without --db everything is in memory only, and gone with the process.`,
@@ -80,9 +84,9 @@ func runDaemon(ctx context.Context, stdin io.Reader, stderr io.Writer, url strin
 			return err
 		}
 	}
-	listener, err := net.Listen("tcp", flags.listen)
+	listener, err := listen(flags.listen)
 	if err != nil {
-		return fmt.Errorf("--listen: %w", err)
+		return err
 	}
 	defer listener.Close() // a second time where the web server has done so
 	wait, cancel := context.WithTimeout(ctx, lockPatience)

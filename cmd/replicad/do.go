@@ -25,19 +25,25 @@ func (f *deskFlags) add(cmd *cobra.Command) {
 
 // with opens the desk, runs fn on it, and closes it.
 func (f *deskFlags) with(ctx context.Context, fn func(desk) error) error {
-	var d desk
-	var err error
-	if f.db != "" {
-		wait, cancel := context.WithTimeout(ctx, f.timeout)
-		defer cancel()
-		d, err = openDesk(wait, f.db)
-	} else {
-		d, err = newAPIClient(f.addr, f.timeout)
-	}
+	d, err := f.open(ctx)
 	if err != nil {
 		return err
 	}
 	return errors.Join(fn(d), d.close())
+}
+
+func (f *deskFlags) open(ctx context.Context) (desk, error) {
+	if f.db != "" {
+		ctx, cancel := context.WithTimeout(ctx, f.timeout)
+		defer cancel()
+		return openDesk(ctx, f.db)
+	}
+	c, err := newAPIClient(f.addr, f.timeout)
+	if err != nil {
+		return nil, err
+	}
+	c.instead = ", or use its file with --db"
+	return c, nil
 }
 
 func newDo() *cobra.Command {

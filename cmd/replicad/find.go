@@ -19,10 +19,12 @@ type queryFlags struct {
 	fields      []string
 	skip, limit int
 	hint        string
+	command     string // the command's name
 }
 
 func (f *queryFlags) add(cmd *cobra.Command) {
 	f.source.add(cmd)
+	f.command = cmd.Name()
 	cmd.Flags().StringSliceVar(&f.sort, "sort", nil, `order by these paths, "-" before one to descend`)
 	cmd.Flags().StringSliceVar(&f.fields, "fields", nil, `keep only these fields and _id, or drop those with "-" before them`)
 	cmd.Flags().IntVar(&f.skip, "skip", 0, "leave out the first `N` documents")
@@ -37,7 +39,7 @@ func (f *queryFlags) request(args []string) (request, error) {
 		args = append([]string{lineCollection}, args...)
 	}
 	if len(args) == 0 || len(args) > 2 {
-		return request{}, usagef("wants COLL and perhaps a SELECTOR, got %d arguments", len(args))
+		return request{}, usagef("%s wants COLL and perhaps a SELECTOR, got %s", f.command, plural(len(args), "argument"))
 	}
 	r := request{collection: args[0], sort: f.sort, fields: f.fields, skip: f.skip, limit: f.limit, hint: f.hint}
 	if err := checkCollection(r.collection); err != nil {
@@ -141,7 +143,7 @@ func newDistinct() *cobra.Command {
 				args = append([]string{lineCollection}, args...)
 			}
 			if len(args) < 2 || len(args) > 3 {
-				return usagef("distinct wants COLL, PATH and perhaps a SELECTOR, got %d arguments", len(args))
+				return usagef("distinct wants COLL, PATH and perhaps a SELECTOR, got %s", plural(len(args), "argument"))
 			}
 			path := args[1]
 			r, err := flags.request(slices.Delete(args, 1, 2))

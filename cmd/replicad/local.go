@@ -36,7 +36,7 @@ var _ source = (*storeSource)(nil)
 func openFile(ctx context.Context, path string) (*storeSource, error) {
 	switch info, err := os.Stat(path); { // to ask a file is not to make one
 	case err != nil:
-		return nil, fmt.Errorf("--db: %w", err)
+		return nil, fmt.Errorf("--db: %w; a replica's file is made by 'replicad sync'", err)
 	case info.Mode().IsRegular() && info.Size() == 0:
 		return nil, fmt.Errorf("--db %s: it is empty; a replica's file is made by 'replicad sync'", path)
 	}

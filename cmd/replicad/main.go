@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -100,13 +101,47 @@ Begin with 'replicad demo'. It needs nothing else.`,
 			return cmd.Help()
 		},
 	}
-	root.AddCommand(
-		newServe(), newSync(),
-		newFind(), newCount(), newDistinct(), newIndex(), newExplain(), newWatch(), newCall(), newDo(), newOutbox(), newLogin(), newLogout(), newStatus(), newObservers(),
-		newUpdate(), newInsert(), newRemove(),
-		newBench(), newDemo(),
-	)
+	root.SetFlagErrorFunc(flagError)
+	for _, g := range []struct {
+		title string
+		cmds  []*cobra.Command
+	}{
+		{"To begin with:", []*cobra.Command{newDemo()}},
+		{"What runs:", []*cobra.Command{newSync(), newServe()}},
+		{"Questions to the daemon, a file, or JSON lines:", []*cobra.Command{
+			newFind(), newCount(), newDistinct(), newExplain(), newWatch(), newIndex(), newStatus(), newObservers()}},
+		{"Calls to the server:", []*cobra.Command{newCall(), newDo(), newOutbox(), newLogin(), newLogout()}},
+		{"JSON lines:", []*cobra.Command{newUpdate(), newInsert(), newRemove()}},
+		{"Load:", []*cobra.Command{newBench()}},
+	} {
+		root.AddGroup(&cobra.Group{ID: g.title, Title: g.title})
+		for _, cmd := range g.cmds {
+			cmd.GroupID = g.title
+		}
+		root.AddCommand(g.cmds...)
+	}
 	return root
+}
+
+// flagError says what a flag wants.
+func flagError(cmd *cobra.Command, err error) error {
+	var bad interface{ GetValue() string } // pflag's, for a value that does not parse
+	if !errors.As(err, &bad) {
+		return err
+	}
+	_, name, _ := strings.Cut(err.Error(), "--")
+	name, _, _ = strings.Cut(name, `"`)
+	f := cmd.Flags().Lookup(name)
+	if f == nil {
+		return err
+	}
+	wants, ok := map[string]string{
+		"int": "a whole number", "float64": "a number", "duration": "a time such as 10s or 5m", "bool": "true or false",
+	}[f.Value.Type()]
+	if !ok {
+		return err
+	}
+	return usagef("--%s wants %s, got %q", name, wants, bad.GetValue())
 }
 
 // version tells what this was built from, as far as the build knows.
@@ -143,7 +178,7 @@ func noArgs(cmd *cobra.Command, args []string) error {
 func argsBetween(low, high int, what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) < low || (high >= 0 && len(args) > high) {
-			return usagef("%s wants %s, got %d arguments", cmd.Name(), what, len(args))
+			return usagef("%s wants %s, got %s", cmd.Name(), what, plural(len(args), "argument"))
 		}
 		return nil
 	}

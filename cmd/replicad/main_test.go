@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/spf13/cobra"
 )
 
 // TestMain lets the test binary be the command, for tests that need processes.
@@ -130,6 +132,15 @@ func TestExitCodes(t *testing.T) {
 		{"bad --index", []string{"sync", "ws://127.0.0.1:1", "--index", "a"}, exitUsage, "wants COLL:KEY"},
 		{"bad url", []string{"sync", "ftp://127.0.0.1:1", "--listen", "127.0.0.1:0"}, exitUsage, "ftp"},
 		{"bad --load", []string{"serve", "--listen", "127.0.0.1:0", "--load", "x"}, exitUsage, "wants COLL=FILE.jsonl"},
+		{"--listen is no address", []string{"serve", "--listen", "nonsense"}, exitUsage, "wants HOST:PORT"},
+		{"--listen has no such port", []string{"serve", "--listen", "127.0.0.1:99999"}, exitUsage, `"99999" is no port`},
+		{"a list for a selector", []string{"find", "c", "[1]", "--file", file}, exitUsage, "wants an object, or the id of a document, got a list"},
+		{"no number", []string{"bench", "--rate", "x"}, exitUsage, `--rate wants a number, got "x"`},
+		{"no whole number", []string{"find", "c", "--limit", "1.5"}, exitUsage, `--limit wants a whole number, got "1.5"`},
+		{"no time", []string{"status", "--timeout", "5"}, exitUsage, `--timeout wants a time such as 10s or 5m, got "5"`},
+		{"no command of the outbox", []string{"outbox", "lst"}, exitUsage, `no command "lst"; did you mean "list"?`},
+		{"do without a daemon", []string{"do", "m", "--addr", "127.0.0.1:1"}, exitFailed, "or use its file with --db"},
+		{"bad param", []string{"do", "m", `{"a"`}, exitUsage, "param 1: ejson"},
 		{"demo too small", []string{"demo", "--docs", "3"}, exitUsage, "--docs wants at least 100"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -211,12 +222,12 @@ func TestCompletion(t *testing.T) {
 
 // TestHelpHasExamples wants an example in the help of each command.
 func TestHelpHasExamples(t *testing.T) {
-	for _, cmd := range newRoot().Commands() {
-		if cmd.Hidden || cmd.Name() == "help" || cmd.Name() == "completion" {
-			continue
-		}
+	eachCommand(newRoot(), func(cmd *cobra.Command) {
 		if cmd.Example == "" || cmd.Short == "" {
-			t.Errorf("%s has no example, or no summary", cmd.Name())
+			t.Errorf("%s has no example, or no summary", cmd.CommandPath())
 		}
-	}
+		if got := replicad(t.Context(), "", append(strings.Fields(cmd.CommandPath())[1:], "--help")...); got.code != exitOK || got.errors != "" {
+			t.Errorf("%s --help: exit %d, %q", cmd.CommandPath(), got.code, got.errors)
+		}
+	})
 }

@@ -11,6 +11,10 @@ import (
 	"time"
 )
 
+// waitDelay is how long a process that was given up may hold on to its output: its own
+// children may have it too.
+const waitDelay = 5 * time.Second
+
 // TestClientsFromNpm has three clients of others subscribe to and call `replicad
 // serve`.
 func TestClientsFromNpm(t *testing.T) {
@@ -41,6 +45,7 @@ func TestClientsFromNpm(t *testing.T) {
 			defer cancel()
 			script := filepath.Join(modules, tt.script)
 			cmd := exec.CommandContext(ctx, node, script, srv.addr)
+			cmd.WaitDelay = waitDelay
 			out, err := cmd.CombinedOutput()
 			if got := strings.TrimSpace(string(out)); err != nil || got != strings.TrimSpace(tt.want) {
 				t.Fatalf("%v; it printed\n%s\nwants\n%s", err, got, strings.TrimSpace(tt.want))
@@ -61,11 +66,14 @@ func TestClientFromGo(t *testing.T) {
 	binary := filepath.Join(folder, "client")
 	build := exec.CommandContext(ctx, "go", "build", "-o", binary, ".")
 	build.Dir = folder
+	build.WaitDelay = waitDelay
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Skipf("github.com/gopackage/ddp could not be built: %v\n%s", err, out)
 	}
 	srv := startServe(t, "--load", "fruit="+fruitFile(t), "--allow-writes")
-	out, err := exec.CommandContext(ctx, binary, srv.addr).Output() // what it logs is its own
+	client := exec.CommandContext(ctx, binary, srv.addr)
+	client.WaitDelay = waitDelay
+	out, err := client.Output() // what it logs is its own
 	const want = "documents 3\ninserted g\nname grape\nrefused true\n"
 	if got := string(out); err != nil || got != want {
 		t.Fatalf("%v; it printed\n%s\nwants\n%s", err, got, want)
@@ -87,8 +95,10 @@ func npmClients(t *testing.T) (node, folder string) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, npm, "install", "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts")
+	cmd := exec.CommandContext(ctx, npm, "install", "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts",
+		"--prefer-offline", "--fetch-retries=1", "--fetch-timeout=20000")
 	cmd.Dir = folder
+	cmd.WaitDelay = waitDelay
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Skipf("the clients from npm could not be installed: %v\n%s", err, out)
 	}

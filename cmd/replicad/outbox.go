@@ -29,8 +29,9 @@ The daemon is asked, or the file of one that does not run (--db).`,
 		Example: `  replicad outbox list
   replicad outbox retry --failed
   replicad outbox export --db old.db | replicad outbox import -`,
-		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		SuggestionsMinimumDistance: 2,
+		Args:                       noArgs,
+		RunE:                       func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newOutboxList(), newOutboxShow(), newOutboxRetry(), newOutboxDrop(), newOutboxExport(), newOutboxImport())
 	return cmd

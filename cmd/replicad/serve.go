@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"slices"
 	"time"
@@ -84,9 +83,9 @@ func runServe(ctx context.Context, stdin io.Reader, stderr io.Writer, flags serv
 	if flags.remember <= 0 {
 		return usagef("--remember wants a time, such as 720h, got %v", flags.remember)
 	}
-	listener, err := net.Listen("tcp", flags.listen)
+	listener, err := listen(flags.listen)
 	if err != nil {
-		return fmt.Errorf("--listen: %w", err)
+		return err
 	}
 	defer listener.Close() // a second time where the web server has done so
 	s, db, err := openStore(ctx, flags.db)

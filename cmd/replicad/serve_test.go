@@ -342,6 +342,17 @@ func TestServeAnswersWhenDurable(t *testing.T) {
 	}
 }
 
+// TestPortTaken says so, and makes no file.
+func TestPortTaken(t *testing.T) {
+	srv := startServe(t, "--collection", "notes")
+	db := filepath.Join(t.TempDir(), "new.db")
+	refused(t, exitFailed, "another process listens there", "serve", "--listen", srv.addr, "--db", db)
+	refused(t, exitFailed, "another process listens there", "sync", "ws://127.0.0.1:1", "--listen", srv.addr, "--db", db)
+	if _, err := os.Stat(db); err == nil {
+		t.Error("and yet there is a file")
+	}
+}
+
 // TestServeWithoutWrites refuses them.
 func TestServeWithoutWrites(t *testing.T) {
 	srv := startServe(t, "--load", "fruit="+fruitFile(t))

@@ -69,7 +69,12 @@ func (f *sourceFlags) open(ctx context.Context, collection string) (source, erro
 	case f.file != "":
 		return openLines(ctx, f.file, collection, f.stdin())
 	default:
-		return newAPIClient(f.addr, f.timeout)
+		c, err := newAPIClient(f.addr, f.timeout)
+		if err != nil {
+			return nil, err
+		}
+		c.instead = ", or ask a file with --db"
+		return c, nil
 	}
 }
 
