@@ -79,8 +79,8 @@ func (d *Decoder) fast(b []byte) (m Message, ok bool) {
 	return Changed{Collection: collection, ID: docID, Fields: doc}, true
 }
 
-// plainText returns the length of the text at the start of b that a quote ends, if
-// it is of printable ASCII without escapes, and else -1.
+// plainText returns the length of the text at the start of b that a quote ends, if it
+// is of ASCII without escapes, and else -1.
 func plainText(b []byte) int {
 	const ones, highs = 0x0101010101010101, 0x8080808080808080
 	n := 0

@@ -274,13 +274,26 @@ func TestAllocations(t *testing.T) {
 	var buf []byte
 	buf = d.AppendJSON(buf)
 	set := Make(Field{"n", 5})
+	other := d.Merge(set, nil)
+	var own, arena Decoder
+	arena.Arena = new(Arena)
+	id, fields := []byte("Hq7fKz3xWp9TnBv2c"), d.AppendFieldsJSON(nil)
+	place := PlaceOf("flag")
+	bound, err := Decode[row](d)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		name string
 		most float64
 		fn   func()
 	}{
 		{"Parse", 2, func() { Parse(text) }},
+		{"DocValue", 1, func() { own.Reset(text); own.DocValue() }},
+		{"Document", 1, func() { own.Reset(fields); own.Document(id) }},
+		{"DocValue into an arena", 0, func() { arena.Reset(text); arena.DocValue() }},
 		{"Lookup", 0, func() { d.Lookup(nameFlag) }},
+		{"Place", 0, func() { place.In(d) }},
 		{"Field", 0, func() { d.Field("nested") }},
 		{"Path", 0, func() { d.Path("nested.a.b") }},
 		{"match", 0, func() { flatMatch(d) }},
@@ -291,15 +304,48 @@ func TestAllocations(t *testing.T) {
 		}},
 		{"Compare", 0, func() { Compare(d.Value(), d.Value()) }},
 		{"AppendJSON", 0, func() { buf = d.AppendJSON(buf[:0]) }},
+		{"AppendFieldsJSON", 0, func() { buf = d.AppendFieldsJSON(buf[:0]) }},
 		{"AppendKey", 0, func() { buf = AppendKey(buf[:0], d.Value(), false) }},
 		{"WithValue", 1, func() { d.WithValue("n", NumberValue(1)) }},
 		{"Merge", 1, func() { d.Merge(set, nil) }},
+		{"Diff", 1, func() { Diff(d, other) }},
+		{"WithID", 1, func() { set.WithID(StringID("x")) }},
+		{"Decode", 3, func() { Decode[row](d) }},
+		{"From", 3, func() { From(bound) }},
 		{"Merge of nothing", 0, func() { d.Merge(d, nil) }},
 		{"Diff of nothing", 0, func() { Diff(d, d) }},
 		{"FromRaw", 0, func() { FromRaw(d.Raw()) }},
 	} {
 		if got := testing.AllocsPerRun(100, c.fn); got > c.most {
 			t.Errorf("%s: %v allocations, want at most %v", c.name, got, c.most)
+		}
+	}
+}
+
+// TestBytesOfADocument holds the size of the format: no more than the text takes.
+func TestBytesOfADocument(t *testing.T) {
+	size, texts := 0, dataset(1000)
+	for _, text := range texts {
+		d, err := Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		size += d.Size()
+	}
+	if mean := size / len(texts); mean > 289 {
+		t.Errorf("%d bytes a document, want 289", mean)
+	}
+	for want, v := range map[int]Value{
+		1:  Make().Value(),
+		11: Make(Field{"a", 1}).Value(),                          // length, name, int32, entry, count
+		7:  Make(Field{"a", true}).Value(),                       // no value
+		15: Make(Field{"a", 1.5}).Value(),                        // float64
+		10: Make(Field{"a", "xyz"}).Value(),                      // the text
+		17: MakeArray(1, 2).Value(),                              // twice a value and an entry
+		25: Make(Field{"a", ObjectID{}}, Field{"", nil}).Value(), // a mark and twelve bytes; nothing
+	} {
+		if n := len(v.s); n != want {
+			t.Errorf("%v takes %d bytes, want %d", v, n, want)
 		}
 	}
 }
