@@ -93,6 +93,7 @@ func runDaemon(ctx context.Context, stdin io.Reader, stderr io.Writer, url strin
 	defer cancel()
 	r, err := replica.Open(wait, url, replica.Options{
 		Path:       flags.db,
+		Schema:     -1, // whatever program wrote the documents
 		MaxBackoff: flags.maxBackoff,
 		Logger:     newLogger(stderr, flags.verbose),
 	})

@@ -133,6 +133,7 @@ func openDesk(ctx context.Context, path string) (*replicaDesk, error) {
 	}
 	r, err := replica.Open(ctx, "", replica.Options{
 		Path:    path,
+		Schema:  -1, // whatever program wrote the documents
 		Offline: true,
 		Logger:  slog.New(slog.DiscardHandler),
 	})

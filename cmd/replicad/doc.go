@@ -13,9 +13,13 @@
 //	replicad watch    the same query, live
 //	replicad index    the indexes of a collection
 //	replicad call     a method call
+//	replicad do       a method call that is left in the outbox, to be made for certain
+//	replicad outbox   the calls that wait there, or failed
+//	replicad login, logout   who the daemon is at the server
 //	replicad status   how the replica stands
 //	replicad observers   what is being watched, and what it costs
 //	replicad update, insert, remove   change the documents of a file
+//	replicad bench    load for a DDP server
 //	replicad demo     all of it at once, with a proof at the end
 //
 // It exits with 0 when all went well, 1 when something failed, 2 when it was called
