@@ -121,34 +121,6 @@ func TestMatchAt(t *testing.T) {
 	}
 }
 
-// TestMatchAllocates holds the promise of Match.
-func TestMatchAllocates(t *testing.T) {
-	d := benchDocs(1)[0]
-	for _, sel := range []string{
-		`{"flag":true}`, `{"author":"x"}`, `{"nested.a.b":{"$gt":-1,"$lt":5000}}`, `{"tags":{"$in":["a","b"]}}`, `{"tags":"x"}`,
-		`{"tags":{"$nin":["a","b","c","d","e","f","g","h","i","j"]}}`, `{"n":{"$in":[1,2,3,4,5,6,7,8,9,10,11]}}`, `{"ts":{"$gte":{"$date":1}}}`,
-		`{"$or":[{"n":-1},{"$and":[{"score":{"$gt":1000}},{"x":null}]}]}`, `{"$nor":[{"n":-1}]}`, `{"tags":{"$size":9}}`,
-		`{"tags":{"$elemMatch":{"$gt":"a","$lt":"b"}}}`, `{"tags":{"$all":["a","b"]}}`, `{"tags":{"$not":{"$gt":"z","$lt":"a"}}}`,
-		`{"text":{"$regex":"^abc"}}`, `{"text":{"$regex":"a.*z$"}}`, `{"n":{"$mod":[7,3]}}`, `{"n":{"$type":"number"}}`, `{"x.y.z":{"$exists":false}}`,
-		`{"n":{"$bitsAnySet":5}}`, `{"nested":{"a":{"b":1},"likes":2}}`,
-	} {
-		m := mustCompile(t, []byte(sel))
-		if n := testing.AllocsPerRun(100, func() { m.Match(d) }); n != 0 {
-			t.Errorf("%s: %v allocations", sel, n)
-		}
-	}
-	s, _ := query.CompileSort("author", "-ts", "nested.a.b")
-	e := d.With("_id", "other")
-	buf := make([]byte, 0, 256)
-	if n := testing.AllocsPerRun(100, func() { s.Compare(d, e); s.AppendKey(buf, d) }); n != 0 {
-		t.Errorf("sorting: %v allocations", n)
-	}
-	k, _ := query.CompileIndex("room", "-ts")
-	if n := testing.AllocsPerRun(100, func() { k.AppendOne(buf, d) }); n != 0 {
-		t.Errorf("a key: %v allocations", n)
-	}
-}
-
 // TestGeoWithin: boxes, circles and polygons, with holes.
 func TestGeoWithin(t *testing.T) {
 	var docs []ejson.Doc
