@@ -11,8 +11,12 @@ import "encoding/binary"
 // characters U+0000 and U+0001 take two.
 func AppendKey(dst []byte, v Value, desc bool) []byte {
 	from := len(dst)
-	rank := v.rank()
-	dst = appendPayload(append(dst, rank), v, rank)
+	if v.kind == String { // most keys are
+		dst = appendText(append(dst, rankString), v.s)
+	} else {
+		rank := v.rank()
+		dst = appendPayload(append(dst, rank), v, rank)
+	}
 	if desc {
 		invert(dst[from:])
 	}
@@ -83,13 +87,32 @@ func appendPayload(b []byte, v Value, rank byte) []byte {
 // appendText appends s and a zero byte. The bytes 0 and 1 of s become 1 1 and
 // 1 2, so that no byte of it is 0, and the order stays.
 func appendText(b []byte, s string) []byte {
-	for i := range len(s) {
-		if s[i] < 2 {
+	i := 0
+	for ; len(s)-i >= 8; i += 8 {
+		if belowTwo(le64(s, i)) {
+			return appendEscapedText(b, s)
+		}
+	}
+	switch rest := len(s) - i; {
+	case rest == 0:
+	case i > 0:
+		if belowTwo(le64(s, len(s)-8)) {
+			return appendEscapedText(b, s)
+		}
+	case rest >= 4:
+		if belowTwo(uint64(le32(s, 0)) | uint64(le32(s, rest-4))<<32) {
+			return appendEscapedText(b, s)
+		}
+	default:
+		if s[0] < 2 || s[rest/2] < 2 || s[rest-1] < 2 {
 			return appendEscapedText(b, s)
 		}
 	}
 	return append(append(b, s...), 0)
 }
+
+// belowTwo reports whether one of eight bytes is 0 or 1.
+func belowTwo(x uint64) bool { return (x-ones*2)&^x&highs != 0 }
 
 func appendEscapedText(b []byte, s string) []byte {
 	for i := range len(s) {

@@ -60,6 +60,21 @@ func TestDecoderReuse(t *testing.T) {
 	all = append(all, `{"_id":"other","a":1}`, `{"a":1,"_id":"other"}`, `{"a":1,"b0":{"c":1},"b0":2}`, `{"a":1,"b0":{"c":1,"c":2}}`,
 		`{"a" : 1, "b0" :{"c":1 ,"d0":"x"} }`, `{"a":1,"b0`, `{"a":1,"b0"`, `{"a":1,"b0":{"c"`, `{"\u0061":1,"b0":2,"a":3}`,
 		`{"`+strings.Repeat("k", 300)+`":1,"a":2}`, `{"a":1,"`+strings.Repeat("k", 64)+`":1}`, "{\"a\xff\":1,\"a\xff\":2}")
+	for _, depth := range []int{MaxDepth - 1, MaxDepth, MaxDepth + 1} { // the document is one of them
+		all = append(all, strings.Repeat(`{"a":`, depth)+"1"+strings.Repeat("}", depth),
+			`{"a":`+strings.Repeat("[", depth-1)+strings.Repeat("]", depth-1)+"}",
+			`{"a":`+strings.Repeat(`[{"b":`, depth/2)+"1"+strings.Repeat("}]", depth/2)+"}")
+	}
+	for _, fields := range []int{manyFields - 1, manyFields, manyFields + 1, maxNarrow, maxNarrow + 1, 600} {
+		var b strings.Builder
+		for i := range fields {
+			fmt.Fprintf(&b, `"f%d":%d,`, i, i)
+		}
+		all = append(all, "{"+b.String()+`"end":1}`, "{"+b.String()+`"f3":"again"}`, "{"+b.String()+`"_id":1}`,
+			fmt.Sprintf(`{%s"f%d":"again"}`, b.String(), fields-1), `{"in":{`+b.String()+`"end":1},"list":[{`+b.String()+`"f0":1}]}`)
+	}
+	all = append(all, `{"a":`+strings.Repeat("9", 100_000)+`}`, `{"a":0.`+strings.Repeat("0", 100_000)+`1}`, `{"a":1e99999999999}`, `{"a":-1e-99999999999}`,
+		`{"a":"`+strings.Repeat("x", maxNarrowData)+`","b":1}`, `{"a":"`+strings.Repeat(`\u0000`, 1000)+`"}`, `{"`+strings.Repeat("k", 70_000)+`":1,"b":2}`)
 	d := Decoder{Arena: new(Arena)}
 	for round := range 3 {
 		for i, text := range all {
