@@ -103,7 +103,7 @@ func (f *loginFlags) asked() bool {
 
 // credential gathers what to log in with. prompt, where there is a terminal, asks for
 // what is missing.
-func (f *loginFlags) credential(stdin io.Reader, prompt *prompter) (c credential, err error) {
+func (f *loginFlags) credential(stdin io.Reader, prompt prompter) (c credential, err error) {
 	switch {
 	case f.user == "" && f.passwordFile != "":
 		return c, usagef("--password-file wants --user")
@@ -125,10 +125,10 @@ func (f *loginFlags) credential(stdin io.Reader, prompt *prompter) (c credential
 	if c.password, given = os.LookupEnv("REPLICAD_PASSWORD"); given {
 		return c, nil
 	}
-	if !prompt.present() {
+	if prompt == nil {
 		return c, usagef("no password for %q: give --password-file FILE, or set REPLICAD_PASSWORD; there is no terminal to ask at", f.user)
 	}
-	c.password, err = prompt.secret(fmt.Sprintf("password for %s: ", f.user))
+	c.password, err = prompt(fmt.Sprintf("password for %s: ", f.user))
 	return c, err
 }
 
@@ -149,28 +149,21 @@ func firstLine(path, flag string, stdin io.Reader) (string, error) {
 	return line, nil
 }
 
-// prompter asks a person at a terminal.
-type prompter struct {
-	in  *os.File // nil: there is no terminal
-	out io.Writer
-}
+// prompter asks a person for something that is not shown; nil: there is nobody to ask.
+type prompter func(question string) (answer string, err error)
 
 // newPrompter asks at stdin, if that is a terminal.
-func newPrompter(stdin io.Reader, out io.Writer) *prompter {
-	if f, ok := stdin.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		return &prompter{f, out}
+func newPrompter(stdin io.Reader, out io.Writer) prompter {
+	f, ok := stdin.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return nil
 	}
-	return &prompter{nil, out}
-}
-
-func (p *prompter) present() bool { return p.in != nil }
-
-// secret asks for something that is not shown.
-func (p *prompter) secret(question string) (string, error) {
-	fmt.Fprint(p.out, question)
-	text, err := term.ReadPassword(int(p.in.Fd()))
-	fmt.Fprintln(p.out)
-	return string(text), err
+	return func(question string) (string, error) {
+		fmt.Fprint(out, question)
+		text, err := term.ReadPassword(int(f.Fd()))
+		fmt.Fprintln(out)
+		return string(text), err
+	}
 }
 
 // loginCollection has one document that says which account the replica's login is of.

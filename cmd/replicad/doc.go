@@ -3,7 +3,9 @@
 //
 // What it promises: reads never wait for the network; what is in the file was
 // once true on the server and stays there through a lost link, a killed process
-// and a restart; nothing but the loopback interface is listened on unless asked.
+// and a restart; what was left in the outbox is made, or kept with the reason why not;
+// secrets (passwords, the login's token, the session) are neither printed nor served;
+// nothing but the loopback interface is listened on unless asked.
 //
 //	replicad serve    a DDP server over a local store
 //	replicad sync     the daemon: a replica of a server, and a local HTTP API
@@ -24,8 +26,8 @@
 //
 // It exits with 0 when all went well, 1 when something failed, 2 when it was called
 // wrongly, and 130 when it was interrupted before it was done; serve, sync and watch
-// have no other end, and exit with 0 then. Results go to standard output, everything else to standard
-// error.
+// have no other end, and exit with 0 then. Results go to standard output, everything
+// else to standard error.
 //
 // The command composes the packages below it and has no algorithm of its own.
 package main

@@ -85,16 +85,16 @@ stay, parked, until the same user logs in again.`,
 
 // loginAsking logs in, and asks for the code of the second factor where the server wants
 // one and there is somebody to ask.
-func loginAsking(ctx context.Context, login func(context.Context, credential) (string, error), c credential, prompt *prompter) (string, error) {
+func loginAsking(ctx context.Context, login func(context.Context, credential) (string, error), c credential, prompt prompter) (string, error) {
 	user, err := login(ctx, c)
 	var refused *ddp.Error
 	if !errors.As(err, &refused) || refused.Code != codeMissing {
 		return user, err
 	}
-	if !prompt.present() {
+	if prompt == nil {
 		return "", fmt.Errorf("%w; the account has a second factor: run 'replicad login' at a terminal, which asks for the code", err)
 	}
-	if c.code, err = prompt.secret("one-time code: "); err != nil {
+	if c.code, err = prompt("one-time code: "); err != nil {
 		return "", err
 	}
 	return login(ctx, c)
@@ -102,7 +102,7 @@ func loginAsking(ctx context.Context, login func(context.Context, credential) (s
 
 // loginDaemon logs a daemon in with what it was started with. It waits for the server,
 // and is over when the server has answered, or ctx is done.
-func loginDaemon(ctx context.Context, stderr io.Writer, d *replicaDesk, c credential, prompt *prompter) error {
+func loginDaemon(ctx context.Context, stderr io.Writer, d *replicaDesk, c credential, prompt prompter) error {
 	for {
 		user, err := loginAsking(ctx, d.login, c, prompt)
 		var refused *ddp.Error
@@ -140,7 +140,7 @@ func keepLogin(ctx context.Context, stderr io.Writer, d *replicaDesk, c credenti
 		}
 		fmt.Fprintln(stderr, "login needed: the server does not accept the token any more; until then nothing is sent to it")
 		if c.password != "" && c.code == "" {
-			err := loginDaemon(ctx, stderr, d, c, &prompter{})
+			err := loginDaemon(ctx, stderr, d, c, nil)
 			if err == nil {
 				continue
 			}

@@ -2,12 +2,18 @@ package main
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha1"
+	"encoding/base32"
+	"encoding/binary"
+	"fmt"
 	"log/slog"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/replicad/replicad/ddp"
 	"github.com/replicad/replicad/ddp/accounts"
@@ -20,6 +26,7 @@ import (
 type bank struct {
 	addr     string
 	accounts *accounts.Accounts
+	users    *accounts.Memory
 	alice    string // her id
 }
 
@@ -42,7 +49,8 @@ func newBank(t *testing.T) *bank {
 		}
 		return c.UserID, nil
 	})
-	b := &bank{accounts: accounts.New(&srv.ddp, &accounts.Memory{}, accounts.Options{Cost: 4, Limits: []server.Limit{}})}
+	users := &accounts.Memory{}
+	b := &bank{users: users, accounts: accounts.New(&srv.ddp, users, accounts.Options{Cost: 4, Limits: []server.Limit{}})}
 	var err error
 	if b.alice, err = b.accounts.Create(t.Context(), accounts.NewUser{Username: "alice", Password: "wonder"}); err != nil {
 		t.Fatal(err)
@@ -178,4 +186,45 @@ func TestLoginLost(t *testing.T) {
 	await(t, without.addr, func(d ejson.Doc) bool { return d.Field("needsLogin").Bool() })
 	ok(t, "wonder\n", "login", "--user", "alice", "--password-file", "-", "--addr", without.addr)
 	await(t, without.addr, user)
+}
+
+// codeNow is the one-time code of a secret, now.
+func codeNow(secret []byte) string {
+	mac := hmac.New(sha1.New, secret)
+	_ = binary.Write(mac, binary.BigEndian, uint64(time.Now().Unix())/30)
+	sum := mac.Sum(nil)
+	n := binary.BigEndian.Uint32(sum[sum[len(sum)-1]&15:]) & 0x7fffffff
+	return fmt.Sprintf("%06d", n%1_000_000)
+}
+
+// TestSecondFactor asks for the code where there is somebody to ask, and says how else.
+func TestSecondFactor(t *testing.T) {
+	b := newBank(t)
+	key := []byte("0123456789abcdefghij")
+	err := b.users.Update(t.Context(), b.alice, func(u *accounts.User) error {
+		u.TOTP = base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(key)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := secret(t, "wonder")
+	refused(t, exitFailed, "run 'replicad login' at a terminal", "sync", "ws://"+b.addr, "--listen", "127.0.0.1:0", "--user", "alice", "--password-file", file)
+	d := startSync(t, "ws://"+b.addr)
+	await(t, d.addr, live)
+	refused(t, exitFailed, "second factor", "login", "--user", "alice", "--password-file", file, "--addr", d.addr)
+	c, err := newAPIClient(d.addr, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.close()
+	asked := 0
+	user, err := loginAsking(t.Context(), c.login, credential{user: "alice", password: "wonder"}, func(string) (string, error) {
+		asked++
+		return codeNow(key), nil
+	})
+	if err != nil || user != b.alice || asked != 1 {
+		t.Fatalf("user %q, asked %d times: %v", user, asked, err)
+	}
+	await(t, d.addr, func(d ejson.Doc) bool { return d.Field("user").Str() == b.alice })
 }
