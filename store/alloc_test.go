@@ -59,3 +59,72 @@ func TestHotPathsDoNotAllocate(t *testing.T) {
 		}
 	}
 }
+
+// TestBatchesAllocateLittle counts allocations of transactions of many documents,
+// for each document: its new bytes and hardly more, however many indexes change.
+func TestBatchesAllocateLittle(t *testing.T) {
+	const size, runs = 500, 20
+	s := New(Options{})
+	c := s.Collection("messages")
+	withIndexes(t, c)
+	docs := dataSet(5000+size*(runs+2), 9)
+	if _, err := c.InsertMany(docs[:5000]); err != nil {
+		t.Fatal(err)
+	}
+	update := func(field string) func() {
+		inc, err := query.CompileModifier(m{"$inc": m{field: 1}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids := make([]ejson.ID, size)
+		for i := range ids {
+			ids[i] = docs[i*7].ID()
+		}
+		return func() {
+			if _, err := s.Update(func(tx *Tx) error {
+				for _, id := range ids {
+					if _, err := tx.UpdateID("messages", id, inc); err != nil {
+						return err
+					}
+				}
+				return nil
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	fresh := docs[5000:]
+	for _, tt := range []struct {
+		name string
+		most float64 // for a document
+		do   func()
+	}{
+		{"insert with three indexes", 0.6, func() {
+			if _, err := s.Update(func(tx *Tx) error {
+				for _, d := range fresh[:size] {
+					if err := tx.Put("messages", d); err != nil {
+						return err
+					}
+				}
+				return nil
+			}); err != nil {
+				t.Fatal(err)
+			}
+			fresh = fresh[size:]
+		}},
+		{"update beside three indexes", 1.05, update("nested.likes")},
+		{"update of an indexed field", 1.3, func() func() {
+			if err := c.Index("score"); err != nil {
+				t.Fatal(err)
+			}
+			return update("score")
+		}()},
+	} {
+		tt.do()
+		if got := testing.AllocsPerRun(runs, tt.do) / size; got > tt.most {
+			t.Errorf("%s: %.2f allocations a document, want at most %v", tt.name, got, tt.most)
+		} else {
+			t.Logf("%s: %.2f allocations a document", tt.name, got)
+		}
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/replicad/replicad/ddp/ejson"
+	"github.com/replicad/replicad/query"
 )
 
 // The tests of this file are named for what must not happen, or what must.
@@ -290,4 +291,63 @@ func TestNoTornRead(t *testing.T) {
 	}
 	close(done)
 	wg.Wait()
+}
+
+// slowJournal stands still in the midst of a commit.
+type slowJournal struct{ begun, goOn chan struct{} }
+
+func (j slowJournal) Append(*Commit) error {
+	j.begun <- struct{}{}
+	<-j.goOn
+	return nil
+}
+
+// TestReadersPassWhileAnIndexIsMade stops the making of an index before its end:
+// readers go on, also one who needs a snapshot that nobody has made yet, and the
+// index is in none of them.
+func TestReadersPassWhileAnIndexIsMade(t *testing.T) {
+	j := slowJournal{make(chan struct{}), make(chan struct{})}
+	s := New(Options{Journal: j})
+	c := s.Collection("docs")
+	begin := func(do func() error) chan error {
+		done := make(chan error, 1)
+		go func() { done <- do() }()
+		<-j.begun
+		return done
+	}
+	end := func(done chan error) {
+		t.Helper()
+		j.goOn <- struct{}{}
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := s.Snapshot()
+	end(begin(func() error { // nobody reads what this leaves before the index is begun
+		_, err := c.InsertMany([]ejson.Doc{numbered(1), numbered(2), numbered(3)})
+		return err
+	}))
+	done := begin(func() error { return c.Index("n") })
+	during := s.Snapshot()
+	sel := m{"n": m{"$gte": 2}}
+	if n, err := c.Find(sel).Count(); n != 2 || err != nil {
+		t.Errorf("%d documents while an index is made, %v", n, err)
+	}
+	if list := c.Indexes(); len(list) != 0 {
+		t.Errorf("indexes %v before they are there", list)
+	}
+	end(done)
+	if list := c.Indexes(); len(list) != 1 {
+		t.Errorf("indexes %v", list)
+	}
+	for _, tt := range []struct {
+		snap *Snapshot
+		n    int
+		by   query.Access
+	}{{before, 0, query.ByScan}, {during, 2, query.ByScan}, {s.Snapshot(), 2, query.ByIndex}} {
+		x, err := c.Find(sel).At(tt.snap).ExplainRun()
+		if err != nil || x.Returned != tt.n || x.Access != tt.by && tt.n > 0 {
+			t.Errorf("%d documents by %v, want %d by %v (%v)", x.Returned, x.Access, tt.n, tt.by, err)
+		}
+	}
 }
