@@ -135,8 +135,9 @@ func FuzzSort(f *testing.F) {
 				t.Fatal("a document is not equal to itself")
 			}
 			s.AppendKey(nil, d)
-			if _, err := query.CompileSort(s.Keys()...); err != nil {
-				t.Fatal(err)
+			again, err := query.CompileSort(s.Keys()...)
+			if err != nil || again != nil && !bytes.Equal(again.AppendKey(nil, d), s.AppendKey(nil, d)) {
+				t.Fatalf("%q is another sort: %v", s.Keys(), err)
 			}
 		}
 	})
@@ -149,8 +150,13 @@ func FuzzFields(f *testing.F) {
 		if err != nil {
 			t.Skip()
 		}
-		if fields, err := query.CompileFields(spec); err == nil {
-			fields.ApplyAt(d, 0)
+		fields, err := query.CompileFields(spec)
+		if err != nil {
+			return
+		}
+		again, err := query.CompileFields(fields.Spec())
+		if err != nil || !again.ApplyAt(d, 0).Equal(fields.ApplyAt(d, 0)) || !again.Spec().Equal(fields.Spec()) {
+			t.Fatalf("%s is another projection: %v", fields.Spec(), err)
 		}
 	})
 }

@@ -40,7 +40,8 @@ type sortKey struct {
 }
 
 // CompileSort takes paths, each with "-" before it to descend. Without keys the
-// Sorter is nil: the order of insertion.
+// Sorter is nil: the order of insertion. A path that itself begins with "-" has "+"
+// before it: "+-a" is the field "-a", ascending.
 func CompileSort(keys ...string) (*Sorter, error) {
 	parsed, err := parseKeys("sort", keys)
 	if err != nil {
@@ -53,7 +54,7 @@ func CompileSort(keys ...string) (*Sorter, error) {
 func parseKeys(what string, keys []string) ([]sortKey, error) {
 	parsed := make([]sortKey, 0, len(keys))
 	for _, k := range keys {
-		name, desc := strings.CutPrefix(k, "-")
+		name, desc := readKey(k)
 		key, err := newSortKey(what, name, desc)
 		if err != nil {
 			return nil, err
@@ -147,7 +148,7 @@ func specKeys(what string, v ejson.Value) (keys []sortKey, err error) {
 func listKey(what string, i int, e ejson.Value) (sortKey, error) {
 	switch e.Kind() {
 	case ejson.String:
-		name, desc := strings.CutPrefix(e.Str(), "-")
+		name, desc := readKey(e.Str())
 		return newSortKey(what, name, desc)
 	case ejson.List:
 		pair := e.Array()
@@ -363,18 +364,6 @@ func (s *Sorter) Keys() []string {
 		return nil
 	}
 	return append(keyTexts(s.keys), s.tieText()...)
-}
-
-func keyTexts(keys []sortKey) []string {
-	var texts []string
-	for _, k := range keys {
-		if k.desc {
-			texts = append(texts, "-"+k.path.text)
-		} else {
-			texts = append(texts, k.path.text)
-		}
-	}
-	return texts
 }
 
 // tieText returns _id as a key, where it is more than the tie-break that the
