@@ -39,6 +39,7 @@ const maxImport = 64 << 20
 //	POST /call    {method, params}                  {result} or {error}
 //	POST /do      {method, params, entity, …}       {id}, and {result} if {wait: true}
 //	GET  /outbox                                    a call a line
+//	GET  /outbox/watch                              an event a line, as of watch
 //	POST /outbox  {retry: id} or {drop: id, force}  {}
 //	POST /outbox/export {ids}                       a call a line
 //	POST /outbox/import, calls as they were exported  {imported}

@@ -43,6 +43,9 @@ func addDesk(mux *http.ServeMux, d desk) {
 	mux.HandleFunc("GET /outbox", stream(func(ctx context.Context, _ request, yield func(ejson.Doc) error) error {
 		return d.entries(ctx, yield)
 	}, noRequest, false))
+	mux.HandleFunc("GET /outbox/watch", stream(func(ctx context.Context, _ request, yield func(ejson.Doc) error) error {
+		return d.follow(ctx, yield)
+	}, noRequest, true))
 	mux.HandleFunc("POST /outbox", func(w http.ResponseWriter, r *http.Request) {
 		answer(w, ejson.Make(), serveOutbox(d, r))
 	})
@@ -175,6 +178,17 @@ func (c *apiClient) do(ctx context.Context, q doRequest) (id string, outcome fun
 
 func (c *apiClient) entries(ctx context.Context, yield func(ejson.Doc) error) error {
 	return c.send(ctx, http.MethodGet, "/outbox", nil, func(r io.Reader) error { return readLines(r, yield) })
+}
+
+func (c *apiClient) follow(ctx context.Context, yield func(ejson.Doc) error) error {
+	return c.send(ctx, http.MethodGet, "/outbox/watch", nil, func(r io.Reader) error {
+		return readLines(r, func(d ejson.Doc) error {
+			if err := errorOf(d); err != nil {
+				return err
+			}
+			return yield(d)
+		})
+	})
 }
 
 func (c *apiClient) retry(ctx context.Context, id string) error {

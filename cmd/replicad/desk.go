@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/replicad/replicad/ddp/ejson"
+	"github.com/replicad/replicad/observe"
 	replica "github.com/replicad/replicad/sync"
 )
 
@@ -21,6 +22,9 @@ type desk interface {
 	do(ctx context.Context, d doRequest) (id string, outcome func(context.Context) (ejson.Value, error), err error)
 	// entries passes the calls in the outbox to yield, in the order in which they were made.
 	entries(ctx context.Context, yield func(ejson.Doc) error) error
+	// follow passes the calls, and then each change of them, to yield as the events of a
+	// watch, until ctx is done. A file that nobody sends from has no changes.
+	follow(ctx context.Context, yield func(ejson.Doc) error) error
 	// retry has a call that failed sent once more.
 	retry(ctx context.Context, id string) error
 	// drop takes a call out of the outbox that failed, or was never sent; with force
@@ -172,6 +176,19 @@ func (d *replicaDesk) entries(_ context.Context, yield func(ejson.Doc) error) er
 		}
 	}
 	return nil
+}
+
+func (d *replicaDesk) follow(ctx context.Context, yield func(ejson.Doc) error) error {
+	calls := d.replica.Store().Collection(replica.OutboxCollection).Find(nil)
+	for batch, err := range observe.Batches(ctx, calls) {
+		if err != nil {
+			return err
+		}
+		if err := batchDocs(batch, yield); err != nil || !d.accepts {
+			return err
+		}
+	}
+	return ctx.Err()
 }
 
 // pending finds a call of the outbox.

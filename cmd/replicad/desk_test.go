@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/replicad/replicad/ddp/ejson"
 )
@@ -108,6 +109,9 @@ func TestOutbox(t *testing.T) {
 		t.Fatalf("the file's outbox: %q", got)
 	}
 	ok(t, "", "do", "/fruit/insert", `{"_id":"q3","name":"quince"}`, "--db", db)
+	if got := ok(t, "", "status", "--db", db); !strings.Contains(got, "outbox       3") {
+		t.Errorf("the file's status: %q", got)
+	}
 	refused(t, exitUsage, "--wait wants a daemon", "do", "m", "--wait", "--db", db)
 	exported := ok(t, "", "outbox", "export", "--db", db)
 	if strings.Count(exported, "\n") != 3 {
@@ -188,4 +192,40 @@ func TestDoInterrupted(t *testing.T) {
 		t.Fatalf("exit %d, %q %q", got.code, got.out, got.errors)
 	}
 	await(t, d.addr, hasOutbox(1))
+}
+
+// TestOutboxWatch sees a call come into the outbox and leave it.
+func TestOutboxWatch(t *testing.T) {
+	_, l := behindLink(t)
+	d := startSync(t, "ws://"+l.addr, "--sub", "fruit")
+	await(t, d.addr, whole)
+	l.cut()
+	await(t, d.addr, offline)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	c, err := newAPIClient(d.addr, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.close()
+	var kinds []string
+	err = c.follow(ctx, func(ev ejson.Doc) error {
+		kind := ev.Field("event").Str()
+		if kind == "changed" { // sent: it may be gone before that is told
+			return nil
+		}
+		kinds = append(kinds, kind)
+		switch kind {
+		case "ready":
+			ok(t, "", "do", "/fruit/insert", `{"_id":"w"}`, "--addr", d.addr)
+		case "added":
+			return l.mend()
+		case "removed":
+			cancel()
+		}
+		return nil
+	})
+	if ctx.Err() == nil || strings.Join(kinds, " ") != "ready added removed" {
+		t.Fatalf("%v: %v", kinds, err)
+	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/replicad/replicad/observe"
 	"github.com/replicad/replicad/persist"
 	"github.com/replicad/replicad/store"
+	replica "github.com/replicad/replicad/sync"
 )
 
 // errNoServer is returned by call where nothing connects to a server.
@@ -55,8 +56,32 @@ func openFile(ctx context.Context, path string) (*storeSource, error) {
 		store:   s,
 		flush:   db.Flush,
 		closers: []io.Closer{s, db},
-		about:   func(b *ejson.Builder) { b.Add("file", ejson.StringValue(path)) },
+		about: func(b *ejson.Builder) {
+			b.Add("file", ejson.StringValue(path))
+			aboutReplica(b, s.Snapshot())
+		},
 	}, nil
+}
+
+// aboutReplica tells of the replica's bookkeeping what may be told, where a file has any.
+func aboutReplica(b *ejson.Builder, snap *store.Snapshot) {
+	if n := snap.Len("sync.subs"); n > 0 {
+		b.Add("subscriptions", ejson.NumberValue(float64(n)))
+	}
+	waiting, failed := 0, 0
+	for _, e := range snap.Each(replica.OutboxCollection) {
+		if e.Field("state").Str() == string(replica.Failed) {
+			failed++
+		} else {
+			waiting++
+		}
+	}
+	if waiting > 0 {
+		b.Add("outbox", ejson.NumberValue(float64(waiting)))
+	}
+	if failed > 0 {
+		b.Add("failed", ejson.NumberValue(float64(failed)))
+	}
 }
 
 // openLines loads JSON lines from a file, or from standard input.

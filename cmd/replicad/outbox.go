@@ -19,7 +19,7 @@ import (
 func newOutbox() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "outbox",
-		Short: "List, show, retry, drop, export and import the calls that wait for the server, or failed",
+		Short: "List, show, watch, retry, drop, export and import the calls that wait for the server, or failed",
 		Long: `outbox looks after the calls that 'replicad do', or a program, left to be made. A call
 is queued until it is sent, sent until the server has answered, parked while its user is
 not logged in, and failed if the server refused it; a call that went well is gone. What
@@ -33,7 +33,7 @@ The daemon is asked, or the file of one that does not run (--db).`,
 		Args:                       noArgs,
 		RunE:                       func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newOutboxList(), newOutboxShow(), newOutboxRetry(), newOutboxDrop(), newOutboxExport(), newOutboxImport())
+	cmd.AddCommand(newOutboxList(), newOutboxShow(), newOutboxWatch(), newOutboxRetry(), newOutboxDrop(), newOutboxExport(), newOutboxImport())
 	return cmd
 }
 
@@ -162,6 +162,28 @@ func newOutboxShow() *cobra.Command {
 				}
 				return err
 			})
+		},
+	}
+	flags.add(cmd)
+	return cmd
+}
+
+func newOutboxWatch() *cobra.Command {
+	var flags deskFlags
+	cmd := &cobra.Command{
+		Use:     "watch",
+		Short:   "Print the calls and then each change of them, one event as JSON a line",
+		Example: `  replicad outbox watch`,
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx := cmd.Context()
+			err := flags.with(ctx, func(d desk) error {
+				return printEvents(cmd.OutOrStdout(), func(yield func(ejson.Doc) error) error { return d.follow(ctx, yield) })
+			})
+			if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+				return nil // an interrupt is how a watch ends
+			}
+			return err
 		},
 	}
 	flags.add(cmd)
