@@ -5,12 +5,14 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -34,25 +36,36 @@ const (
 	manyKills  = "REPLICAD_CRASH_KILLS"
 )
 
-// ledger is the server of the crash test: it writes down what is run.
+// ledger is the server of the crash test: it writes down what is run, and remembers what
+// was answered, also where the session is lost.
 type ledger struct {
 	mu      sync.Mutex
 	runs    map[string]int // by call id
 	first   []string       // call ids, in the order of their first runs
 	entries map[string]ejson.Doc
+	answers map[string]ejson.Doc // by key of the call
 	feeds   map[*server.Publication]struct{}
 }
 
 func newLedger() (*ledger, *server.Server) {
-	g := &ledger{runs: map[string]int{}, entries: map[string]ejson.Doc{}, feeds: map[*server.Publication]struct{}{}}
-	srv := &server.Server{Logger: quietLog()}
-	srv.Publish("ledger", func(ctx context.Context, p *server.Publication) error {
+	g := &ledger{runs: map[string]int{}, entries: map[string]ejson.Doc{}, answers: map[string]ejson.Doc{}, feeds: map[*server.Publication]struct{}{}}
+	// The method waits for clients that are away and have too much to hear, but not long.
+	srv := &server.Server{Logger: quietLog(), Grace: 2 * time.Second}
+	srv.Recall = func(_ context.Context, c *server.Call) (ejson.Doc, error) {
 		g.mu.Lock()
 		defer g.mu.Unlock()
-		for _, doc := range g.entries {
+		return g.answers[c.Key()], nil
+	}
+	srv.Publish("ledger", func(ctx context.Context, p *server.Publication) error {
+		g.mu.Lock()
+		docs := slices.Collect(maps.Values(g.entries))
+		g.feeds[p] = struct{}{}
+		g.mu.Unlock()
+		// Without the lock, for a client that is away may keep it waiting. Documents do
+		// not change, so they may come twice, and in any order.
+		for _, doc := range docs {
 			p.Added("ledger", doc)
 		}
-		g.feeds[p] = struct{}{}
 		p.OnStop(func() {
 			g.mu.Lock()
 			defer g.mu.Unlock()
@@ -62,17 +75,20 @@ func newLedger() (*ledger, *server.Server) {
 	})
 	srv.Method("write", func(ctx context.Context, c *server.Call) (any, error) {
 		g.mu.Lock()
-		defer g.mu.Unlock()
 		id, _, _ := strings.Cut(c.ID(), again)
 		if g.runs[id]++; g.runs[id] == 1 {
 			g.first = append(g.first, id)
 		}
 		doc := ejson.Make(ejson.Field{Name: "call", Value: id}).WithID(ejson.StringID(c.Random().DocumentID("ledger")))
 		g.entries[doc.ID().String()] = doc
-		for p := range g.feeds {
+		answer, err := c.Record(nil, nil)
+		g.answers[c.Key()] = answer
+		feeds := slices.Collect(maps.Keys(g.feeds))
+		g.mu.Unlock()
+		for _, p := range feeds {
 			p.Added("ledger", doc)
 		}
-		return nil, nil
+		return nil, err
 	})
 	return g, srv
 }
@@ -95,7 +111,7 @@ func crash(url, path string) {
 			}
 		}
 	}
-	r, err := Open(context.Background(), url, Options{Path: path, Logger: quietLog(), MinBackoff: 5 * time.Millisecond})
+	r, err := Open(context.Background(), url, Options{Path: path, Logger: quietLog(), MinBackoff: 5 * time.Millisecond, MaxBackoff: 50 * time.Millisecond})
 	if err != nil {
 		fmt.Println("error", err)
 		os.Exit(1)
@@ -197,8 +213,7 @@ func badLine(t *testing.T, rng *rand.Rand, url string) string {
 
 // TestCrash kills processes again and again while they make calls, at every step of a
 // call's life and at any other moment, on a line that is cut all the time: every call that Do has
-// promised is run by the server, and once, since it remembers the ids of a session and
-// the next process takes the session up; those of one entity in order; and replica and
+// promised is run by the server, and once, since it remembers the ids of calls; those of one entity in order; and replica and
 // server are the same in the end.
 func TestCrash(t *testing.T) {
 	if testing.Short() {
@@ -221,9 +236,14 @@ func TestCrash(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		cmd.Stderr = os.Stderr
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
+		stuck := time.AfterFunc(time.Minute, func() {
+			t.Errorf("the process that was to die of %+v is stuck", k)
+			cmd.Process.Signal(syscall.SIGQUIT) // and says where
+		})
 		left := k.after
 		lines := bufio.NewScanner(out)
 		killed := false
@@ -242,6 +262,7 @@ func TestCrash(t *testing.T) {
 			}
 		}
 		cmd.Wait()
+		stuck.Stop()
 		if !killed {
 			died[k.at]++
 		}
@@ -252,7 +273,7 @@ func TestCrash(t *testing.T) {
 		}
 	}
 
-	r, err := Open(t.Context(), http.URL, Options{Path: path, Logger: quietLog(), MinBackoff: 5 * time.Millisecond})
+	r, err := Open(t.Context(), http.URL, Options{Path: path, Logger: quietLog(), MinBackoff: 5 * time.Millisecond, MaxBackoff: 50 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}

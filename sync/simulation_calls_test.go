@@ -48,7 +48,7 @@ func (s *simulation) do() {
 	if s.asks.Load() > 0 {
 		user = "?" // a login may be answered before the call is made
 	}
-	entity := []string{"", "e", "f"}[s.rng.IntN(3)]
+	entity := []string{"", "e" + s.name, "f" + s.name}[s.rng.IntN(3)]
 	m := Method{
 		Name: "bump", Params: []any{fmt.Sprint("d", s.rng.IntN(30)), s.made, entity, user},
 		Wait: s.rng.IntN(8) == 0, NoRetry: s.rng.IntN(8) == 0, Entity: entity,

@@ -27,7 +27,8 @@ type world struct {
 	mu      sync.Mutex // guards the rest
 	docs    map[string]map[string]ejson.Doc
 	order   map[string][]string
-	next    float64 // incarnation of the next document
+	history map[string][]ejson.Doc // all that a document ever was, by collection/id
+	next    float64                // incarnation of the next document
 	feeds   map[*feed]struct{}
 	runs    map[string]int     // of calls of the outbox, by id
 	lanes   map[string]float64 // of each entity, the latest call that was run
@@ -48,11 +49,12 @@ type feed struct {
 
 func newWorld() (*world, *server.Server) {
 	w := &world{
-		docs:  map[string]map[string]ejson.Doc{"a": {}, "b": {}, "c": {}, "u": {}},
-		order: map[string][]string{},
-		feeds: map[*feed]struct{}{},
-		runs:  map[string]int{},
-		lanes: map[string]float64{},
+		docs:    map[string]map[string]ejson.Doc{"a": {}, "b": {}, "c": {}, "u": {}},
+		order:   map[string][]string{},
+		history: map[string][]ejson.Doc{},
+		feeds:   map[*feed]struct{}{},
+		runs:    map[string]int{},
+		lanes:   map[string]float64{},
 
 		revoked: map[string]bool{},
 	}
@@ -172,6 +174,7 @@ func (w *world) set(collection, id string, doc ejson.Doc) {
 		fallthrough
 	default:
 		w.docs[collection][id] = doc
+		w.history[collection+"/"+id] = append(w.history[collection+"/"+id], doc)
 	}
 	for f := range w.feeds {
 		if f.collection == collection {
@@ -256,6 +259,13 @@ func (w *world) run(c *server.Call) error {
 	}
 	w.lanes[entity] = max(n, w.lanes[entity])
 	return nil
+}
+
+// said reports whether a document was ever just like that.
+func (w *world) said(collection string, doc ejson.Doc) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.ContainsFunc(w.history[collection+"/"+doc.ID().String()], doc.Same)
 }
 
 // alive reports whether this very document is still there.
