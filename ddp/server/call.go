@@ -228,6 +228,7 @@ func (s *Session) answer(past *past, r ddp.Result, resultFirst bool) {
 		s.sendLocked(updated)
 	}
 	s.calls--
+	s.asked -= past.size
 	s.running--
 	s.sealLocked()
 	s.sent()

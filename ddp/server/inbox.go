@@ -11,6 +11,10 @@ import (
 // calls of ordinary size.
 const backlog = 4 << 20
 
+// maxID is how long the id of a call or subscription may be, in bytes: ids are kept when
+// all else is forgotten. Those of clients have 60 at most.
+const maxID = 1 << 10
+
 // inbox is what the reader queued and nobody has handled. It belongs to
 // Session.mu.
 type inbox struct {
@@ -98,9 +102,13 @@ func (s *Session) receive(l *link, frame []byte) error {
 		s.cancel(errLeft)
 		return errLeft
 	case ddp.Method:
+		if len(m.ID) > maxID {
+			s.queue(l, item{message: ddp.Refuse(ddp.MalformedCall, frame), size: size})
+			break
+		}
 		s.receiveMethod(l, m, size)
 	case ddp.Sub:
-		if m.ID == "" {
+		if m.ID == "" || len(m.ID) > maxID {
 			s.queue(l, item{message: ddp.Refuse(ddp.MalformedSub, frame), size: size})
 			break
 		}
@@ -161,13 +169,14 @@ func (s *Session) receiveMethod(l *link, m ddp.Method, size int) {
 		s.sent()
 		return
 	}
-	if s.calls >= s.server.maxCalls() {
+	if s.calls >= s.server.maxCalls() || s.asked+size > s.server.maxAsked() {
 		s.mu.Unlock()
 		s.refuseCall(m.ID, &ddp.Error{Code: "too-many-requests", Reason: "Too many calls wait for their answer"})
 		return
 	}
 	s.calls++
-	past := s.memory.began(m.ID, sum, l.number)
+	s.asked += size
+	past := s.memory.began(m.ID, sum, l.number, size)
 	s.mu.Unlock()
 	s.queue(l, item{message: m, past: past, size: size})
 }

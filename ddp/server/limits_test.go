@@ -240,6 +240,84 @@ func TestLimits(t *testing.T) {
 	})
 }
 
+// TestLimitsInBytes: what is kept of subscriptions and calls is bounded in bytes as well,
+// and given back.
+func TestLimitsInBytes(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		srv := quiet()
+		srv.MaxAsked = 25_000
+		srv.Publish("p", func(context.Context, *server.Publication) error { return nil })
+		gate := make(chan struct{})
+		srv.Method("m", func(_ context.Context, c *server.Call) (any, error) {
+			c.Unblock()
+			<-gate
+			return 1, c.SetUserID("never")
+		})
+		srv.Method("login", func(_ context.Context, c *server.Call) (any, error) { return nil, c.SetUserID("ann") })
+		c := dial(t, srv).connect()
+		pad := `"` + strings.Repeat("x", 10_000) + `"`
+		big := func(id string) string { return strings.Replace(sub(id, "p"), "}", `,"params":[`+pad+`]}`, 1) }
+		refused := `{"msg":"nosub","id":"3","error":` + clean("too-many-subscriptions", "Subscriptions and calls with too many parameters") + `}`
+		for range 3 {
+			c.ask(big("1"), `{"msg":"ready","subs":["1"]}`)
+			c.ask(big("2"), `{"msg":"ready","subs":["2"]}`)
+			c.ask(big("3"), refused)
+			c.send(method("u", "login", ""))
+			c.take()
+			c.ask(big("3"), refused)
+			c.ask(method("x", "m", pad), failure("x", clean("too-many-requests", "Too many calls wait for their answer"))...)
+			for _, id := range []string{"1", "2"} {
+				c.ask(`{"msg":"unsub","id":"`+id+`"}`, `{"msg":"nosub","id":"`+id+`"}`)
+			}
+		}
+		c.ask(method("a", "m", pad))
+		c.ask(method("b", "m", pad))
+		c.ask(method("c", "m", pad), failure("c", clean("too-many-requests", "Too many calls wait for their answer"))...)
+		close(gate)
+		c.take()
+		c.ask(big("1"), `{"msg":"ready","subs":["1"]}`)
+		c.ask(big("2"), `{"msg":"ready","subs":["2"]}`)
+
+		// Ids are kept longest, so they must be short.
+		long := strings.Repeat("i", 2000)
+		c.ask(sub(long, "p"), `{"msg":"error","reason":"Malformed subscription","offendingMessage":`+sub(long, "p")+`}`)
+		c.ask(method(long, "m", ""), `{"msg":"error","reason":"Malformed method invocation","offendingMessage":`+method(long, "m", "")+`}`)
+	})
+}
+
+// TestMaxAway: of too many sessions whose clients are away, those end that wait longest.
+func TestMaxAway(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		srv := keeping()
+		srv.MaxAway = 3
+		var ids []string
+		for range 5 {
+			p := dial(t, srv)
+			ids = append(ids, p.open())
+			p.cut()
+			time.Sleep(time.Second)
+		}
+		back := dial(t, srv) // the third comes back, and so leaves room
+		back.ask(reconnect(ids[2], 1), connected(ids[2]))
+		p := dial(t, srv)
+		ids = append(ids, p.open())
+		p.cut()
+		for i, id := range ids {
+			p := dial(t, srv)
+			switch p.send(reconnect(id, 1)); {
+			case i == 2: // is taken over
+			case i < 2 && session(t, p.take()) == id:
+				t.Errorf("session %d is still there", i)
+			case i > 2 && session(t, p.take()) != id:
+				t.Errorf("session %d is gone", i)
+			}
+			p.send(`{"msg":"disconnect"}`)
+			<-p.done
+		}
+		finish(t, srv)
+	})
+}
+
 func clean(code, reason string) string {
 	return `{"isClientSafe":true,"error":"` + code + `","reason":"` + reason + `","message":"` + reason + ` [` + code + `]","errorType":"Meteor.Error"}`
 }

@@ -29,6 +29,7 @@ type memory struct {
 type past struct {
 	id       string
 	sum      uint64 // of what was called
+	size     int    // of the message
 	answered bool
 	at       int64  // position of the result in the outbox
 	socket   int    // link.number of the one on which it was asked for last
@@ -45,11 +46,11 @@ func (m *memory) find(id string, sum uint64) *past {
 }
 
 // began notes a call that is to be made.
-func (m *memory) began(id string, sum uint64, socket int) *past {
+func (m *memory) began(id string, sum uint64, socket, size int) *past {
 	if m.calls == nil {
 		m.calls = make(map[string]*past)
 	}
-	p := &past{id: id, sum: sum, socket: socket}
+	p := &past{id: id, sum: sum, size: size, socket: socket}
 	m.calls[id] = p
 	return p
 }

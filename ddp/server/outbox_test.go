@@ -211,9 +211,9 @@ func TestMemoryBounded(t *testing.T) {
 			if m.find(id, sum) != nil {
 				t.Fatalf("%d was made before it was made", i)
 			}
-			p := m.began(id, sum, 0)
+			p := m.began(id, sum, 0, 0)
 			if i%7 == 0 { // the same id for another call
-				p = m.began(id, sum+1, 0)
+				p = m.began(id, sum+1, 0, 0)
 				sum++
 			}
 			m.answered(p, result, 0)

@@ -22,6 +22,7 @@ type Publication struct {
 	name   string
 	fn     PublishFunc
 	order  int
+	size   int // of the message that asked for it
 	ctx    context.Context
 	cancel context.CancelFunc
 	turn   *turn
@@ -267,6 +268,7 @@ func (s *Session) awaitRoom(ctx context.Context) error {
 // run by clean.
 func (p *Publication) endLocked() []func() {
 	p.over = true
+	p.s.asked -= p.size
 	hooks := p.hooks
 	p.hooks, p.follow = nil, nil
 	return hooks

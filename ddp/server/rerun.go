@@ -57,7 +57,7 @@ func (c *Call) SetUserID(userID string) error {
 	for i, p := range old {
 		passed[i] = make(chan struct{})
 		t := &turn{next: func() { close(passed[i]) }}
-		again[i] = s.publishLocked(p.id, p.name, p.Params, p.fn, t)
+		again[i] = s.publishLocked(p.id, p.name, p.Params, p.size, p.fn, t)
 	}
 	s.mu.Unlock()
 

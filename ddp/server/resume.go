@@ -59,6 +59,12 @@ func (s *Session) resume(l *link, count int) bool {
 	select {
 	case <-last.done:
 	case <-l.ctx.Done():
+		s.mu.Lock()
+		if s.claim == l && s.ctx.Err() == nil {
+			s.claim = nil
+			s.server.away.add(s, s.server.maxAway()) // so it is away indeed
+		}
+		s.mu.Unlock()
 		return false
 	}
 
@@ -86,6 +92,7 @@ func (s *Session) attachLocked(l *link) {
 	if s.waiting != nil {
 		s.waiting.Stop()
 	}
+	s.server.away.remove(s)
 	s.link, s.last, s.claim = l, l, nil
 	s.links++
 	l.number = s.links
@@ -98,6 +105,9 @@ func (s *Session) awayLocked() {
 	s.out.left()
 	s.absence++
 	n := s.absence
+	if s.ctx.Err() == nil && s.claim == nil { // else another connection takes over
+		s.server.away.add(s, s.server.maxAway())
+	}
 	s.waiting = time.AfterFunc(s.server.grace(), func() {
 		s.mu.Lock()
 		late := s.link == nil && s.absence == n
@@ -117,7 +127,7 @@ func (s *Session) lost(l *link, err error) error {
 	mine := s.link == l
 	// A client that is sent away for what it did, or by a server that goes, must not
 	// come back to this session.
-	final := s.leaving || s.server.grace() <= 0 || l.parent.Err() != nil || errors.As(err, &big)
+	final := s.leaving || s.ctx.Err() != nil || s.server.grace() <= 0 || l.parent.Err() != nil || errors.As(err, &big)
 	if mine && !final {
 		s.awayLocked()
 	}

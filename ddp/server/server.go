@@ -1,7 +1,6 @@
 package server
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"iter"
@@ -51,6 +50,10 @@ type Server struct {
 	MaxTail         int
 	MaxTailMessages int
 
+	// MaxAway is how many sessions may wait for their clients at one time. Of more, those
+	// that wait longest end. 0 means 10,000.
+	MaxAway int
+
 	// MaxMessage is the longest message that a client may send, in bytes. A longer
 	// one ends the session with close code 1009. 0 means 1 MiB.
 	MaxMessage int64
@@ -64,6 +67,10 @@ type Server struct {
 	// MaxCalls is how many method calls of one client may wait or run at one time.
 	// One more is refused with the error too-many-requests. 0 means 10,000.
 	MaxCalls int
+	// MaxAsked is how many bytes the messages may have that ask for the subscriptions
+	// and calls of one client that live: their parameters are kept. One more is refused
+	// with those errors. 0 means 32 MiB.
+	MaxAsked int
 
 	// Authorize says on behalf of which user a client connects, before the
 	// connection is accepted; with an error it is refused with HTTP status 401.
@@ -115,6 +122,7 @@ type Server struct {
 
 	underway map[string]chan struct{} // by Call.Key; closed when the call is done
 
+	away          away
 	past          Stats // of sessions that have ended, as far as it counts up
 	slow, refused atomic.Uint64
 	recalled      atomic.Uint64
@@ -367,34 +375,3 @@ func (s *Server) publication(name string) PublishFunc {
 	defer s.mu.RUnlock()
 	return s.pubs[name]
 }
-
-func (s *Server) logger() *slog.Logger { return cmp.Or(s.Logger, slog.Default()) }
-
-// As Meteor has them.
-func (s *Server) heartbeat() time.Duration { return cmp.Or(s.Heartbeat, 15*time.Second) }
-func (s *Server) timeout() time.Duration   { return cmp.Or(s.Timeout, 15*time.Second) }
-func (s *Server) handshake() time.Duration { return cmp.Or(s.Handshake, 45*time.Second) }
-
-// A minute lets a phone change from one network to another, or a server in front of
-// this one start again; what a session costs meanwhile is bounded by the next two.
-func (s *Server) grace() time.Duration { return cmp.Or(s.Grace, time.Minute) }
-
-// 4 MiB is what the buffers on the way can hold, and more: what they held is lost
-// with the connection.
-func (s *Server) maxTail() int         { return cmp.Or(s.MaxTail, 4<<20) }
-func (s *Server) maxTailMessages() int { return cmp.Or(s.MaxTailMessages, 20_000) }
-
-// A megabyte holds the largest call that a person makes, and bounds what a
-// thousand strangers can make the server hold to a gigabyte.
-func (s *Server) maxMessage() int64 { return cmp.Or(s.MaxMessage, 1<<20) }
-
-// 32 MiB are a hundred thousand changed documents at once, which a client that
-// reads takes in well under a second. Less would cut off good clients after a bulk
-// write; more would let a few sleeping ones fill the memory.
-func (s *Server) maxQueue() int { return cmp.Or(s.MaxQueue, 32<<20) }
-
-// A page of Meteor has some ten subscriptions, the largest apps a few hundred.
-func (s *Server) maxSubs() int { return cmp.Or(s.MaxSubs, 1000) }
-
-// A client that was offline for a day sends what it did at once: room for that.
-func (s *Server) maxCalls() int { return cmp.Or(s.MaxCalls, 10000) }

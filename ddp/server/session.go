@@ -1,6 +1,7 @@
 package server
 
 import (
+	"container/list"
 	"context"
 	"errors"
 	"log/slog"
@@ -60,12 +61,13 @@ type Session struct {
 	live   bool           // universal publications begun; belongs to server.mu
 	count  counters
 
-	mu       sync.Mutex // guards the rest; a leaf, but for the contexts' own locks
-	link     *link      // nil while the client is away
-	last     *link      // the latest that was not nil
-	claim    *link      // the latest that asked to take over, and has not yet
-	links    int        // how many it had
-	absence  int        // how often the client went away
+	mu       sync.Mutex    // guards the rest; a leaf, but for the contexts' own locks
+	link     *link         // nil while the client is away
+	last     *link         // the latest that was not nil
+	claim    *link         // the latest that asked to take over, and has not yet
+	links    int           // how many it had
+	absence  int           // how often the client went away
+	absent   *list.Element // of server.away, to whose mu it belongs
 	waiting  *time.Timer
 	view     *view
 	delta    delta // scratch
@@ -78,6 +80,7 @@ type Session struct {
 	inbox    inbox
 	memory   memory
 	calls    int // waiting and running
+	asked    int // bytes of the messages that asked for these, and for subs
 	running  int // of these, running
 	leaving  bool
 	ended    bool
@@ -255,6 +258,7 @@ func (s *Session) end() {
 			t.Stop()
 		}
 	}
+	s.server.away.remove(s)
 	s.mu.Unlock()
 	if l != nil {
 		l.cancel(context.Cause(s.ctx))

@@ -10,7 +10,7 @@ import (
 )
 
 // subscribe handles a sub.
-func (s *Session) subscribe(m ddp.Sub, t *turn) {
+func (s *Session) subscribe(m ddp.Sub, size int, t *turn) {
 	fn := s.server.publication(m.Name)
 	s.mu.Lock()
 	if s.subs[m.ID] != nil {
@@ -19,12 +19,17 @@ func (s *Session) subscribe(m ddp.Sub, t *turn) {
 	}
 	user := s.user
 	s.mu.Unlock()
-	refused := s.allow(m.Name, true, user)
+	var refused *ddp.Error
+	if fn == nil {
+		refused = ddp.NumericError(404, "Subscription '"+m.Name+"' not found")
+	} else {
+		refused = s.allow(m.Name, true, user)
+	}
 	s.mu.Lock()
 	switch {
 	case refused != nil:
-	case fn == nil:
-		refused = ddp.NumericError(404, "Subscription '"+m.Name+"' not found")
+	case s.asked+size > s.server.maxAsked():
+		refused = &ddp.Error{Code: "too-many-subscriptions", Reason: "Subscriptions and calls with too many parameters"}
 	case len(s.subs) >= s.server.maxSubs():
 		refused = &ddp.Error{Code: "too-many-subscriptions", Reason: fmt.Sprintf("No more than %d subscriptions", s.server.maxSubs())}
 	}
@@ -33,7 +38,7 @@ func (s *Session) subscribe(m ddp.Sub, t *turn) {
 		s.sent()
 		return
 	}
-	p := s.publishLocked(m.ID, m.Name, m.Params, fn, t)
+	p := s.publishLocked(m.ID, m.Name, m.Params, size, fn, t)
 	s.mu.Unlock()
 	s.count.subscribed.Add(1)
 	p.run()
@@ -56,14 +61,15 @@ func (s *Session) unsubscribe(id string) {
 // universal handles the start of a universal publication.
 func (s *Session) universal(fn PublishFunc, t *turn) {
 	s.mu.Lock()
-	p := s.publishLocked("", "", ejson.Array{}, fn, t)
+	p := s.publishLocked("", "", ejson.Array{}, 0, fn, t)
 	s.mu.Unlock()
 	p.run()
 }
 
 // publishLocked makes a publication that is to be run.
-func (s *Session) publishLocked(id, name string, params ejson.Array, fn PublishFunc, t *turn) *Publication {
-	p := &Publication{Params: params, UserID: s.user, s: s, id: id, name: name, fn: fn, order: s.started, turn: t}
+func (s *Session) publishLocked(id, name string, params ejson.Array, size int, fn PublishFunc, t *turn) *Publication {
+	p := &Publication{Params: params, UserID: s.user, s: s, id: id, name: name, fn: fn, order: s.started, size: size, turn: t}
+	s.asked += size
 	p.ctx, p.cancel = context.WithCancel(s.ctx)
 	s.started++
 	p.over = s.ended
