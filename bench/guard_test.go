@@ -207,7 +207,7 @@ func TestGuardIngest(t *testing.T) {
 	if raceDetector {
 		t.Skip("allocations are not counted under the race detector")
 	}
-	list, _ := frames(docs(guarded))
+	list, _ := Frames(coll, docs(guarded))
 	i := 0
 	limit(t, "Decode, allocations a message", testing.AllocsPerRun(1000, func() {
 		if _, err := ddp.Decode(list[i%len(list)]); err != nil {

@@ -2,13 +2,10 @@ package bench
 
 import (
 	"context"
-	"net/http"
 	"net/http/httptest"
 	"runtime"
 	"testing"
 	"time"
-
-	"github.com/gorilla/websocket"
 
 	"github.com/replicad/replicad/ddp"
 	"github.com/replicad/replicad/ddp/ejson"
@@ -43,16 +40,6 @@ func BenchmarkW1(b *testing.B) {
 	})
 }
 
-// frames returns the added messages of documents, as a server sends them.
-func frames(list []ejson.Doc) (out [][]byte, bytes int) {
-	out = make([][]byte, len(list))
-	for i, d := range list {
-		out[i] = ddp.Append(nil, ddp.Added{Collection: coll, ID: d.ID(), Fields: d.WithoutID()})
-		bytes += len(out[i])
-	}
-	return out, bytes
-}
-
 // ingest takes messages into a store, a transaction for a thousand: what a replica
 // does with a burst, less the socket.
 func ingest(tb testing.TB, s *store.Store, frames [][]byte) {
@@ -74,7 +61,7 @@ func ingest(tb testing.TB, s *store.Store, frames [][]byte) {
 // Run it with -cpu 1 for what one core does, its share of garbage collection included.
 func BenchmarkW9(b *testing.B) {
 	sizes(b, func(b *testing.B, n int) {
-		list, size := frames(docs(n))
+		list, size := Frames(coll, docs(n))
 		b.SetBytes(int64(size))
 		b.ReportAllocs()
 		for b.Loop() {
@@ -89,7 +76,7 @@ func BenchmarkW9(b *testing.B) {
 // beforehand, a frame a message. The clock runs from Open until all is in the store.
 func BenchmarkW9WS(b *testing.B) {
 	sizes(b, func(b *testing.B, n int) {
-		web := httptest.NewServer(pump(b, n))
+		web := httptest.NewServer(Pump(coll, docs(n)))
 		defer web.Close()
 		b.ReportAllocs()
 		for b.Loop() {
@@ -101,51 +88,6 @@ func BenchmarkW9WS(b *testing.B) {
 			b.StartTimer()
 		}
 		b.ReportMetric(float64(n)*float64(b.N)/b.Elapsed().Seconds(), "docs/s")
-	})
-}
-
-// pump answers connect, and every sub with n documents.
-func pump(tb testing.TB, n int) http.Handler {
-	list, _ := frames(docs(n))
-	var stream []byte
-	for _, f := range list {
-		// An unmasked text frame, as servers send: 126 says that two bytes of length
-		// follow.
-		stream = append(stream, 0x81, 126, byte(len(f)>>8), byte(len(f)))
-		stream = append(stream, f...)
-	}
-	var up websocket.Upgrader
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ws, err := up.Upgrade(w, r, nil)
-		if err != nil {
-			return
-		}
-		defer ws.Close()
-		say := func(m ddp.Message) error { return ws.WriteMessage(websocket.TextMessage, ddp.Append(nil, m)) }
-		for {
-			_, text, err := ws.ReadMessage()
-			if err != nil {
-				return
-			}
-			m, err := ddp.Decode(text)
-			if err != nil {
-				tb.Error(err)
-				return
-			}
-			switch m := m.(type) {
-			case ddp.Connect:
-				err = say(ddp.Connected{Session: "w9"})
-			case ddp.Ping:
-				err = say(ddp.Pong(m))
-			case ddp.Sub:
-				if _, err = ws.NetConn().Write(stream); err == nil {
-					err = say(ddp.Ready{Subs: []string{m.ID}})
-				}
-			}
-			if err != nil {
-				return
-			}
-		}
 	})
 }
 

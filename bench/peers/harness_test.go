@@ -1,0 +1,152 @@
+package main
+
+import (
+	"encoding/xml"
+	"io"
+	"math"
+	"strings"
+	"testing"
+)
+
+func TestMedian(t *testing.T) {
+	for _, test := range []struct {
+		xs   []float64
+		want float64
+	}{{[]float64{3, 1, 2}, 2}, {[]float64{4, 1, 3, 2}, 2.5}, {[]float64{7}, 7}} {
+		if got := median(test.xs); got != test.want {
+			t.Errorf("median of %v is %v, wants %v", test.xs, got, test.want)
+		}
+	}
+	if !math.IsNaN(median(nil)) {
+		t.Error("the median of nothing is a number")
+	}
+	c := Cell{Samples: []float64{10, 8, 12}}
+	c.settle()
+	if c.Median != 10 || c.Low != 8 || c.High != 12 || c.Spread() != .2 {
+		t.Errorf("%+v, spread %v", c, c.Spread())
+	}
+}
+
+func TestFigure(t *testing.T) {
+	for x, want := range map[float64]string{0: "0", .0345678: "0.0346", 1.234: "1.23", 12.34: "12.3", 123.4: "123", 1234: "1,230", 12345678: "12,300,000", -4567: "-4,570"} {
+		if got := figure(x); got != want {
+			t.Errorf("%v is %s, wants %s", x, got, want)
+		}
+	}
+}
+
+func TestTimes(t *testing.T) {
+	if got := times(2, 10, false); got != 5 {
+		t.Error(got)
+	}
+	if got := times(10, 2, true); got != 5 {
+		t.Error(got)
+	}
+}
+
+func TestParseBench(t *testing.T) {
+	b, ok := parseBench("BenchmarkW2/N=10000/all/FindID-2  \t 5337452\t        43.98 ns/op\t       0 B/op\t       0 allocs/op")
+	if !ok || b.Name != "W2/N=10000/all/FindID" || b.Runs != 5337452 || b.Metrics["ns/op"] != 43.98 {
+		t.Errorf("%v %+v", ok, b)
+	}
+	for _, line := range []string{"PASS", "ok  \tgithub.com/x\t1s", "BenchmarkW2", "goos: linux"} {
+		if b, ok := parseBench(line); ok {
+			t.Errorf("%q gives %+v", line, b)
+		}
+	}
+}
+
+func TestCompare(t *testing.T) {
+	wrong := compare(map[string]map[string]string{
+		"W2": {us: "a", "sqlite": "a", "NeDB": "b"},
+		"W3": {us: "a", "sqlite": "a"},
+	})
+	if len(wrong) != 1 || !strings.Contains(wrong[0], "W2: NeDB answers b, most a") {
+		t.Errorf("%q", wrong)
+	}
+}
+
+func TestMissed(t *testing.T) {
+	got := missed("words\n## A b\nline\nline\n\n## C\nx\n")
+	if got["A b"] != "line line" || got["C"] != "x" || len(got) != 2 {
+		t.Errorf("%q", got)
+	}
+	// Every section is of a goal, and every goal has one.
+	have := missed(missedText)
+	for _, g := range goals {
+		if have[g.Name] == "" {
+			t.Errorf("missed.md says nothing of %s", g.Name)
+		}
+		delete(have, g.Name)
+	}
+	for name := range have {
+		t.Errorf("missed.md speaks of %q, which is no goal", name)
+	}
+}
+
+// sample has a peer that is better, one that is worse, one that failed, one missing.
+func sample() *Results {
+	r := &Results{N: 100_000, Rounds: 3, Took: "1s", How: []How{{us, "as it is"}, {"sqlite", "so"}}, Missing: map[string]string{"badger": "it could not be built"}}
+	for _, c := range []Cell{
+		{Peer: us, Work: "W2", Unit: "µs", Samples: []float64{.05, .04, .06}},
+		{Peer: "sqlite", Work: "W2", Unit: "µs", Samples: []float64{2.5, 2.5, 2.5}},
+		{Peer: us, Work: "W1", Unit: "k docs/s", Samples: []float64{1000}, Bytes: 400},
+		{Peer: "sqlite", Work: "W1", Unit: "k docs/s", Samples: []float64{2000}, Bytes: 800},
+	} {
+		c.settle()
+		r.Cells = append(r.Cells, c)
+	}
+	r.fail("sqlite", "W3", "not done in 1s")
+	for _, n := range []string{"10000", "100000"} {
+		r.Ours = append(r.Ours, Bench{"W2/N=" + n + "/all/FindID", 1, map[string]float64{"ns/op": 40, "allocs/op": 0, "B/op": 0}})
+	}
+	return r
+}
+
+func TestMarkdown(t *testing.T) {
+	page := markdown(sample())
+	for _, want := range []string{
+		"| **0.05** ±20 %", "2.5", "(50.0)", // W2: fifty times better
+		"2,000 ±0 %, 1 rounds (0.5)", // W1: half as good, in fewer rounds
+		"- W3, sqlite: not done in 1s",
+		"- badger: it could not be built",
+		"| W1 load | 1,200 k docs/s with both indexes | 1,000 k docs/s | **missed** by 20 %",
+		"| W2 | at most 50 ns | 0.05 µs | met |",
+		"- **sqlite**: so.",
+		"charts/growth.svg",
+	} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page lacks %q", want)
+		}
+	}
+	if t.Failed() {
+		t.Log(page)
+	}
+}
+
+// TestCharts: they are XML, small, name what they show, and hold no infinite number.
+func TestCharts(t *testing.T) {
+	charts := draw(sample())
+	if len(charts) != 3 { // reads, bulk, growth
+		t.Errorf("%d charts", len(charts))
+	}
+	for name, svg := range charts {
+		d := xml.NewDecoder(strings.NewReader(svg))
+		for {
+			if _, err := d.Token(); err == io.EOF {
+				break
+			} else if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+		}
+		if len(svg) > 100<<10 || strings.Contains(svg, "NaN") || strings.Contains(svg, "Inf") {
+			t.Errorf("%s: %d bytes\n%s", name, len(svg), svg)
+		}
+		if !strings.Contains(svg, "log") {
+			t.Errorf("%s does not say its scale", name)
+		}
+	}
+	if !strings.Contains(charts["reads.svg"], "sqlite") {
+		t.Error("a bar without its name")
+	}
+}

@@ -1,0 +1,141 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+)
+
+// us is the name of what all others are compared with.
+const us = "replicad"
+
+// known are the peers in the order of the tables.
+var known = []struct{ name, kind, source string }{
+	{us, "go", "replicad"},
+	{"go-memdb", "go", "memdb"},
+	{"buntdb", "go", "buntdb"},
+	{"badger", "go", "badger"},
+	{"bolthold", "go", "bolthold"},
+	{"sqlite", "go", "sqlite"},
+	{"gopackage/ddp", "go", "gopackage"},
+	{"LokiJS", "npm", "lokijs"},
+	{"NeDB", "npm", "nedb"},
+	{"RxDB", "npm", "rxdb"},
+	{"TanStack DB", "npm", "tanstack"},
+	{"SignalDB", "npm", "signaldb"},
+	{"mingo", "npm", "mingo"},
+	{"minimongo", "npm", "minimongo"},
+}
+
+// install makes the peers' programs. Those that cannot be made are named in missing,
+// with the reason.
+func install(ctx context.Context, only string) (procs []*proc, missing map[string]string, err error) {
+	pick, err := regexp.Compile(only)
+	if err != nil {
+		return nil, nil, err
+	}
+	build, err := filepath.Abs("build")
+	if err != nil {
+		return nil, nil, err
+	}
+	missing = map[string]string{}
+	npm := ""
+	tried := false
+	for _, k := range known {
+		if k.name != us && !pick.MatchString(k.name) && !pick.MatchString(k.source) {
+			continue
+		}
+		if k.kind == "npm" {
+			if !tried {
+				tried = true
+				progress("npm install")
+				npm = npmInstall(ctx)
+			}
+			if npm != "" {
+				missing[k.name] = npm
+				continue
+			}
+			procs = append(procs, &proc{name: k.name, argv: []string{"node", "--expose-gc", "--max-old-space-size=6000", "js/run.mjs", k.source}})
+			continue
+		}
+		progress("go build %s", k.name)
+		bin := filepath.Join(build, k.source)
+		if err := command(ctx, "go", "build", "-o", bin, "./go/"+k.source); err != nil {
+			if k.name == us {
+				return nil, nil, err
+			}
+			missing[k.name] = "it could not be built: " + err.Error()
+			continue
+		}
+		procs = append(procs, &proc{name: k.name, argv: []string{bin}})
+	}
+	return procs, missing, nil
+}
+
+// npmInstall returns why the packages are not to be had, or "".
+func npmInstall(ctx context.Context) string {
+	if _, err := exec.LookPath("node"); err != nil {
+		return "Node is not installed"
+	}
+	// What is installed already will do: so it works without a network, too.
+	installed, err := os.ReadFile("node_modules/.package-lock.json")
+	if err == nil && !stale(installed) {
+		return ""
+	}
+	if err := command(ctx, "npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"); err != nil {
+		return "npm ci: " + err.Error()
+	}
+	return ""
+}
+
+// stale reports whether an installed package of package.json has another version than
+// the one that is locked.
+func stale(installed []byte) bool {
+	locked, err := os.ReadFile("package-lock.json")
+	if err != nil {
+		return true
+	}
+	version := regexp.MustCompile(`"node_modules/[^"]+": \{\s*"version": "[^"]+"`)
+	have := map[string]bool{}
+	for _, v := range version.FindAll(installed, -1) {
+		have[string(bytes.Join(bytes.Fields(v), nil))] = true
+	}
+	optional := regexp.MustCompile(`"optional": true`)
+	for _, at := range version.FindAllIndex(locked, -1) {
+		entry := locked[at[0]:min(len(locked), at[1]+600)]
+		if end := bytes.Index(entry, []byte("\n    }")); end > 0 {
+			entry = entry[:end]
+		}
+		if !have[string(bytes.Join(bytes.Fields(locked[at[0]:at[1]]), nil))] && !optional.Match(entry) && !bytes.Contains(entry, []byte(`"dev": true`)) {
+			return true
+		}
+	}
+	return false
+}
+
+// command runs a command and returns the end of what it said if it ends with an error.
+func command(ctx context.Context, name string, args ...string) error {
+	out, err := exec.CommandContext(ctx, name, args...).CombinedOutput()
+	if err == nil {
+		return nil
+	}
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	said := strings.TrimSpace(lines[len(lines)-1])
+	if len(said) > 160 {
+		said = said[:160] + "…"
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && said != "" {
+		return fmt.Errorf("%s", said)
+	}
+	return err
+}

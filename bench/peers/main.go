@@ -1,0 +1,109 @@
+// Command peers runs the workloads of package bench beside other databases, all in one
+// go, and writes what came of it:
+//
+//	cd bench/peers && go run . -n 100000
+//
+// It builds the peers in Go and installs those of npm (into folders that git ignores);
+// one that cannot be had is named as missing and the rest goes on. Every peer is a
+// process of its own and keeps the same seeded data set, which is compared by digest.
+// Then each workload is asked of all of them, and their answers compared; and at last
+// timed: after a warm-up, peers take turns, several rounds of each workload, so that
+// what disturbs the machine disturbs all. At the end come our own benchmarks, for what
+// no peer has and for the growth with N.
+//
+// It writes bench/RESULTS.md, bench/results.json and bench/charts. About 13 minutes
+// with -n 100000 on two cores, and about 4 more with -million; -quick takes two, and
+// writes to a folder "quick" that git ignores.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+)
+
+type options struct {
+	n       int
+	rounds  int
+	limit   time.Duration
+	target  time.Duration // length of one timed run, where the number of operations is free
+	only    string
+	growth  bool
+	million bool
+	quick   bool
+	out     string
+}
+
+func main() {
+	var o options
+	flag.IntVar(&o.n, "n", 100_000, "documents")
+	flag.IntVar(&o.rounds, "rounds", 5, "timed rounds of each workload")
+	flag.DurationVar(&o.limit, "limit", 14*time.Minute, "time after which no further workload is begun")
+	flag.DurationVar(&o.target, "target", 100*time.Millisecond, "length of one timed run")
+	flag.StringVar(&o.only, "only", "", "a regular expression: only the peers (beside replicad) that it matches")
+	flag.BoolVar(&o.growth, "growth", true, "run our own benchmarks, W1 to W15, too")
+	flag.BoolVar(&o.million, "million", false, "with a million documents there, too")
+	flag.BoolVar(&o.quick, "quick", false, "10,000 documents, 2 short rounds, no benchmarks of our own; to try it")
+	flag.StringVar(&o.out, "out", "..", "folder for RESULTS.md, results.json and charts")
+	flag.Parse()
+	if o.quick {
+		o.n, o.rounds, o.target, o.growth, o.out = 10_000, 2, 30*time.Millisecond, false, "build/quick"
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := measure(ctx, o); err != nil {
+		fmt.Fprintln(os.Stderr, "peers:", err)
+		os.Exit(1)
+	}
+}
+
+func measure(ctx context.Context, o options) error {
+	begin := time.Now()
+	deadline := begin.Add(o.limit)
+	dir, err := os.MkdirTemp("", "peers")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+
+	procs, missing, err := install(ctx, o.only)
+	if err != nil {
+		return err
+	}
+	res := &Results{N: o.n, Rounds: o.rounds, Missing: missing, Machine: machine(ctx)}
+	// Benchmarks of our own run alone, before the peers take memory.
+	if o.growth {
+		if res.Ours, err = ourBenchmarks(ctx, o.million); err != nil {
+			return err
+		}
+	}
+	r := &runner{o: o, dir: dir, deadline: deadline, procs: procs, res: res}
+	defer r.stop()
+	r.check(ctx)
+	r.time(ctx)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	res.Took = time.Since(begin).Round(time.Second).String()
+	if err := write(o.out, res); err != nil {
+		return err
+	}
+	progress("wrote %s after %s", filepath.Join(o.out, "RESULTS.md"), res.Took)
+	if len(res.Wrong) > 0 {
+		return errors.New("not all gave the same answers: see RESULTS.md")
+	}
+	return nil
+}
+
+var started = time.Now()
+
+// progress tells on the standard error what is going on.
+func progress(format string, args ...any) {
+	fmt.Fprintf(os.Stderr, "%6.1fs  %s\n", time.Since(started).Seconds(), fmt.Sprintf(format, args...))
+}

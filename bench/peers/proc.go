@@ -1,0 +1,148 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/replicad/replicad/bench/peers/peer"
+)
+
+// proc is the process of one peer. It is started when it is first asked, and again
+// after it was killed for taking too long.
+type proc struct {
+	name  string
+	argv  []string
+	n     int
+	dir   string
+	hello peer.Reply
+
+	cmd   *exec.Cmd
+	in    io.WriteCloser
+	lines chan []byte
+	said  *tail
+	gone  error // why it cannot be asked any more
+}
+
+// tail keeps the last of what a process says on its standard error.
+type tail struct{ text []byte }
+
+func (t *tail) Write(p []byte) (int, error) {
+	if t.text = append(t.text, p...); len(t.text) > 4000 {
+		t.text = t.text[len(t.text)-2000:]
+	}
+	return len(p), nil
+}
+
+// start runs the process and has it load the data.
+func (p *proc) start(ctx context.Context) error {
+	p.cmd = exec.CommandContext(ctx, p.argv[0], append(p.argv[1:], strconv.Itoa(p.n))...)
+	p.cmd.Env = append(os.Environ(), "NODE_ENV=production")
+	p.said = &tail{}
+	p.cmd.Stderr = p.said
+	in, err := p.cmd.StdinPipe()
+	if err != nil {
+		return err
+	}
+	out, err := p.cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := p.cmd.Start(); err != nil {
+		return err
+	}
+	p.in, p.lines = in, make(chan []byte, 1)
+	go func(lines chan<- []byte) {
+		defer close(lines)
+		r := bufio.NewReader(out)
+		for {
+			line, err := r.ReadBytes('\n')
+			if err != nil {
+				return
+			}
+			lines <- line
+		}
+	}(p.lines)
+	if err := os.MkdirAll(p.dir, 0o700); err != nil {
+		return err
+	}
+	p.hello, err = p.exchange(peer.Request{Op: "hello", Dir: p.dir}, 3*time.Minute)
+	return err
+}
+
+// ask sends a request and returns the reply. A process that does not answer in time
+// is killed, and started anew for the next request.
+func (p *proc) ask(ctx context.Context, q peer.Request, within time.Duration) (peer.Reply, error) {
+	if p.gone != nil {
+		return peer.Reply{}, p.gone
+	}
+	if p.cmd == nil {
+		if err := p.start(ctx); err != nil {
+			p.kill()
+			p.gone = fmt.Errorf("it does not start: %w", err)
+			return peer.Reply{}, p.gone
+		}
+	}
+	return p.exchange(q, within)
+}
+
+func (p *proc) exchange(q peer.Request, within time.Duration) (r peer.Reply, err error) {
+	line, err := json.Marshal(q)
+	if err != nil {
+		return r, err
+	}
+	if _, err := p.in.Write(append(line, '\n')); err != nil {
+		p.kill()
+		return r, err
+	}
+	timer := time.NewTimer(within)
+	defer timer.Stop()
+	select {
+	case answer, ok := <-p.lines:
+		if !ok {
+			p.kill()
+			lines := strings.Split(strings.TrimSpace(string(p.said.text)), "\n")
+			return r, fmt.Errorf("it died: %.200s", lines[len(lines)-1])
+		}
+		if err := json.Unmarshal(answer, &r); err != nil {
+			return r, err
+		}
+		if r.Error != "" {
+			return r, fmt.Errorf("%s", r.Error)
+		}
+		return r, nil
+	case <-timer.C:
+		p.kill()
+		return r, fmt.Errorf("not done in %v", within)
+	}
+}
+
+func (p *proc) kill() {
+	if p.cmd == nil {
+		return
+	}
+	p.in.Close()
+	if p.cmd.Process != nil {
+		p.cmd.Process.Kill()
+	}
+	for range p.lines { // until its output ends
+	}
+	p.cmd.Wait()
+	p.cmd = nil
+}
+
+func (p *proc) can(work string) bool {
+	for _, w := range p.hello.Works {
+		if w == work {
+			return true
+		}
+	}
+	return false
+}
