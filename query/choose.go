@@ -53,16 +53,17 @@ func ChooseWith(m *Matcher, s *Sorter, need int, have []Index, o Options) (Plan,
 
 // chooser weighs the plans offered.
 type chooser struct {
-	q      *conditions
-	sorter *Sorter
-	need   int
-	have   []Index
-	docs   float64
-	known  bool // docs is no guess
-	unions bool // they may be chosen
-	offers few[offer]
-	facts  few[fact] // what the indexes know of how much matches
-	parts  float64   // the share that matches, as the parts of an $or have it; 1: not known
+	q       *conditions
+	sorter  *Sorter
+	need    int
+	have    []Index
+	docs    float64
+	known   bool // docs is no guess
+	unions  bool // they may be chosen
+	planned int  // parts of $or that were
+	offers  few[offer]
+	facts   few[fact] // what the indexes know of how much matches
+	parts   float64   // the share that matches, as the parts of an $or have it; 1: not known
 	// guessed are the shares of each $or, of which nothing is known. The planners
 	// of its parts share it, so that each is guessed once.
 	guessed map[*disj]float64

@@ -1,7 +1,8 @@
 // Package query compiles selectors, sorts, projections and modifiers, and plans
 // how to answer them. It knows documents, and neither collections, locks,
 // goroutines nor clocks: everything it returns, but for a [Set], is immutable and
-// safe to share.
+// safe to share. (Paths remember where their names were found last, to be quick in
+// documents of one shape; nobody sees that.)
 //
 // What a selector gives here is what MongoDB would give on the server. A fault
 // in what was given is found when it is compiled, and is a [*SyntaxError] that
@@ -58,8 +59,8 @@
 // modifier makes no document of more than 16 MiB or 200 levels, and puts no more
 // than 100,000 nulls before an element beyond the end of a list. A compound index
 // has 1,000 keys for a document at most, and one that stands for more. A plan has
-// 10,000 ranges at most, and the parts of an $or that has more than 100 are not
-// planned one by one.
+// 10,000 ranges at most. The parts of an $or are planned one by one up to 100 of one,
+// and 300 of a selector.
 //
 // # Where minimongo and MongoDB differ
 //

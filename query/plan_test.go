@@ -269,7 +269,9 @@ func TestPlanLarge(t *testing.T) {
 		fields = append(fields, fmt.Sprintf(`"f%d":1`, i))
 		ors = append(ors, fmt.Sprintf(`{"a":%d}`, i))
 	}
+	hundred := `{"$or":[` + strings.Join(ors[:100], ",") + `]}`
 	for sel, want := range map[string]string{
+		`{"$and":[` + strings.Repeat(hundred+",", 47) + hundred + `]}`:                           "by index a: a = 0 | a = 1 | a = 2 | … (100 ranges); filter; to be sorted; about 200",
 		`{"a":{"$in":[` + strings.Join(ids, ",") + `]}}`:                                         "by index a: … (9000 ranges); to be sorted; about 18000",
 		`{"a":{"$in":[` + strings.Join(ids, ",") + `,0.5` + strings.Repeat(",-1", 1_001) + `]}}`: "by scan; filter; in order; about 1000000",
 		`{"a":5,` + strings.Join(fields, ",") + `}`:                                              "by index a: a = 5; filter; in order; about 2",

@@ -2,14 +2,22 @@ package query
 
 import "slices"
 
-// maxParts bounds the parts of an $or that are planned one by one, and what may
-// stand beside them.
-const maxParts = 100
+const (
+	// maxParts bounds the parts of an $or that are planned one by one, and what
+	// may stand beside them.
+	maxParts = 100
+	// maxPlannedParts bounds them for all $or of a selector together: what stands
+	// beside an $or is looked at anew for each of its parts.
+	maxPlannedParts = 300
+)
 
 // union offers the union of the best plans for the parts of an $or, if each has
 // one by id or by an index.
 func (c *chooser) union(or *disj) {
 	if len(or.nodes) > maxParts || len(c.q.byPath)+len(c.q.rest) > maxParts || len(c.have) == 0 {
+		return
+	}
+	if c.planned += len(or.nodes); c.planned > maxPlannedParts {
 		return
 	}
 	if c.guessed == nil {
