@@ -3,6 +3,7 @@ package server_test
 import (
 	"context"
 	"encoding/base64"
+	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -48,8 +49,9 @@ func TestCodec(t *testing.T) {
 		a, b := client.Pipe(client.PipeOptions{})
 		go srv.Serve(t.Context(), b)
 		c, err := client.New(t.Context(), a, client.Options{
-			Codec: packed{},
-			Tap:   func(_ bool, frame []byte) { note(frame) },
+			Codec:  packed{},
+			Logger: slog.New(slog.DiscardHandler),
+			Tap:    func(_ bool, frame []byte) { note(frame) },
 			Events: &client.Events{
 				Added:   func(m ddp.Added) { docs = append(docs, m) },
 				Changed: func(m ddp.Changed) { docs = append(docs, m) },
