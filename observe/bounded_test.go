@@ -54,3 +54,67 @@ func TestPack(t *testing.T) {
 		t.Errorf("parcel %v", p)
 	}
 }
+
+// TestTakePortion: a portion is of so many changes and commits, and at least one.
+func TestTakePortion(t *testing.T) {
+	var in intake
+	for seq := range store.Seq(6) {
+		in.add(entry{seq: seq, changes: make([]store.Change, 10)})
+	}
+	if got := in.take(nil, 25); len(got) != 3 || in.changes != 30 {
+		t.Errorf("%d commits, %d changes are left", len(got), in.changes)
+	}
+	if got := in.take(nil, 1); len(got) != 1 || got[0].seq != 3 {
+		t.Errorf("commits %v", got)
+	}
+	if got := in.take(nil, 1000); len(got) != 2 || !in.empty() || len(in.take(nil, 1000)) != 0 {
+		t.Errorf("%d commits", len(got))
+	}
+}
+
+// TestMailboxBounds: batches wait one by one up to so many, or so many changes in
+// them; a single one may be larger. Beyond, they are one difference.
+func TestMailboxBounds(t *testing.T) {
+	r := &result{}
+	made := 0
+	news := func(seq store.Seq, deltas int) *news {
+		r.diff.reset()
+		for range deltas {
+			made++
+			d := thing(made, 1)
+			r.diff.fold(delta{id: d.ID(), new: item{doc: d}})
+		}
+		return &news{seq: seq, deltas: r.diff.list, res: r}
+	}
+	for _, k := range []struct {
+		sizes []int
+		late  bool
+	}{
+		{[]int{5000}, false},
+		{[]int{5000, 1}, true},
+		{[]int{maxDeltas - 1, 1}, false},
+		{[]int{maxDeltas - 1, 2}, true},
+		{[]int{1, maxDeltas}, true},
+	} {
+		var m mailbox
+		want := 0
+		for i, n := range k.sizes {
+			m.add(news(store.Seq(i+1), n), false)
+			want += n
+		}
+		if m.late != k.late || m.size() != want || m.late == (m.len() > 0) {
+			t.Errorf("%v: late=%v, %d batches, %d changes", k.sizes, m.late, m.len(), m.size())
+		}
+	}
+	var m mailbox
+	for i := range maxQueued {
+		m.add(news(store.Seq(i+1), 1), false)
+	}
+	if m.late || m.len() != maxQueued {
+		t.Errorf("late=%v, %d batches", m.late, m.len())
+	}
+	m.add(news(100, 1), false)
+	if seq, deltas := m.takeMerged(); seq != 100 || len(deltas) != maxQueued+1 || m.late || m.len() != 0 {
+		t.Errorf("%d changes up to %d", len(deltas), seq)
+	}
+}

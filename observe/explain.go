@@ -69,7 +69,7 @@ func (h *Handle) infoLocked() Info {
 		in.Partial, in.Refills = r.partial, r.refills
 		if in.Docs = r.tree.len(); in.Docs > 0 {
 			// Leaves are two thirds full; the keys are about as long as one of them.
-			in.Bytes += in.Docs * (int(unsafe.Sizeof(item{}))*3/2 + len(r.tree.at(in.Docs/2).key))
+			in.Bytes += in.Docs * (int(unsafe.Sizeof(item{})+8)*3/2 + len(r.tree.at(in.Docs/2).key))
 		}
 	}
 	return in

@@ -77,6 +77,26 @@ func TestStartTellsBeforeItReturns(t *testing.T) {
 	}
 }
 
+// TestStartHoldsWhatWasWritten: the initial result of a late start, which shares a
+// result that is kept up to date, holds what was written right before.
+func TestStartHoldsWhatWasWritten(t *testing.T) {
+	s, c := fixture(t, 5)
+	q := c.Find(nil).Sort("-n").Limit(1)
+	defer mustStart(t, q).Stop()
+	for i := range 200 {
+		seq := putDoc(t, s, thing(i%5, 100+i))
+		var first docBatch
+		h, err := Start(q, func(b docBatch) { first = b })
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.Stop()
+		if first.Seq < seq || len(first.Events) != 1 || first.Events[0].New != thing(i%5, 100+i) {
+			t.Fatalf("after commit %d it begins with %v", seq, first)
+		}
+	}
+}
+
 func TestStartReportsFaults(t *testing.T) {
 	_, c := fixture(t, 1)
 	if _, err := Start(c.Find(object{"n": object{"$bogus": 1}}), func(docBatch) {}); err == nil {

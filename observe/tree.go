@@ -17,7 +17,8 @@ type item struct {
 // zero tree is empty and usable.
 //
 // Invariants: no node but the root holds fewer than minFill entries; seps[i] is
-// not above any key below kids[i], and above all keys below kids[i-1].
+// not above any key below kids[i], and above all keys below kids[i-1]; heads are
+// those of the keys of items, or of seps.
 type tree struct {
 	root *node
 }
@@ -31,7 +32,8 @@ const (
 
 // node is a leaf where kids is nil.
 type node struct {
-	size  int // items below
+	size  int      // items below
+	heads []uint64 // in one place, so that a search fetches few of the keys
 	items []item
 	seps  []string
 	kids  []*node
@@ -52,8 +54,11 @@ func bulk(items []item) tree {
 		if len(part) == len(items) { // most windows are small
 			room = min(len(part)+len(part)/2, maxFill)
 		}
-		n := &node{size: len(part), items: make([]item, len(part), room)}
+		n := &node{size: len(part), items: make([]item, len(part), room), heads: make([]uint64, 0, room)}
 		copy(n.items, part)
+		for i := range part {
+			n.heads = append(n.heads, headOf(part[i].key))
+		}
 		level, lows = append(level, n), append(lows, part[0].key)
 	}
 	for len(level) > 1 {
@@ -65,6 +70,7 @@ func bulk(items []item) tree {
 				kids: append(make([]*node, 0, maxFill), level[i:j]...),
 				seps: append(make([]string, 0, maxFill), lows[i:j]...),
 			}
+			n.heads = headsOf(n.seps)
 			n.count()
 			up, upLows = append(up, n), append(upLows, lows[i])
 		}
@@ -73,17 +79,6 @@ func bulk(items []item) tree {
 	t := tree{root: level[0]}
 	t.root.mendEdge()
 	return t
-}
-
-// mendEdge fills up the last node of each level, which bulk may leave short.
-func (n *node) mendEdge() {
-	for n.kids != nil {
-		last := len(n.kids) - 1
-		if last > 0 && n.kids[last].fill() < minFill {
-			n.mend(last)
-		}
-		n = n.kids[len(n.kids)-1]
-	}
 }
 
 func (t *tree) len() int {
@@ -172,7 +167,7 @@ func (t *tree) put(it item) (rank int) {
 	if t.root == nil {
 		t.root = &node{items: make([]item, 0, 4)}
 	}
-	rank, _ = t.root.put(it)
+	rank, _ = t.root.put(it, headOf(it.key))
 	if t.root.fill() > maxFill-1 {
 		left := t.root
 		right, sep := left.split()
@@ -181,12 +176,13 @@ func (t *tree) put(it item) (rank int) {
 			kids: append(make([]*node, 0, maxFill), left, right),
 			seps: append(make([]string, 0, maxFill), left.low(), sep),
 		}
+		t.root.heads = headsOf(t.root.seps)
 		t.root.count()
 	}
 	return rank
 }
 
-func (n *node) put(it item) (rank int, grown bool) {
+func (n *node) put(it item, head uint64) (rank int, grown bool) {
 	if n.kids == nil {
 		i, ok := n.find(it.key)
 		if ok {
@@ -194,11 +190,12 @@ func (n *node) put(it item) (rank int, grown bool) {
 			return i, false
 		}
 		n.items = slices.Insert(n.items, i, it)
+		n.heads = slices.Insert(n.heads, i, head)
 		n.size++
 		return i, true
 	}
 	i := n.child(it.key)
-	rank, grown = n.kids[i].put(it)
+	rank, grown = n.kids[i].put(it, head)
 	rank += n.before(i)
 	if !grown {
 		return rank, false
@@ -206,12 +203,13 @@ func (n *node) put(it item) (rank int, grown bool) {
 	n.size++
 	n.sizes[i]++
 	if it.key < n.seps[i] {
-		n.seps[i] = it.key
+		n.seps[i], n.heads[i] = it.key, head
 	}
 	if n.kids[i].fill() > maxFill-1 {
 		right, sep := n.kids[i].split()
 		n.kids = slices.Insert(n.kids, i+1, right)
 		n.seps = slices.Insert(n.seps, i+1, sep)
+		n.heads = slices.Insert(n.heads, i+1, headOf(sep))
 		n.sizes[i] = n.kids[i].size
 		n.sizes = slices.Insert(n.sizes, i+1, right.size)
 	}
@@ -241,6 +239,7 @@ func (n *node) cut(key string) (rank int, old item, ok bool) {
 		}
 		old = n.items[i]
 		n.items = slices.Delete(n.items, i, i+1)
+		n.heads = slices.Delete(n.heads, i, i+1)
 		n.size--
 		return i, old, true
 	}
@@ -256,79 +255,6 @@ func (n *node) cut(key string) (rank int, old item, ok bool) {
 		n.mend(i)
 	}
 	return rank, old, true
-}
-
-// mend joins a short child with a neighbour, or shares the two evenly.
-func (n *node) mend(i int) {
-	if i == len(n.kids)-1 {
-		i--
-	}
-	if i < 0 {
-		return
-	}
-	a, b := n.kids[i], n.kids[i+1]
-	total := a.fill() + b.fill()
-	if total <= maxFill*3/4 {
-		a.items = append(a.items, b.items...)
-		a.kids = append(a.kids, b.kids...)
-		a.seps = append(a.seps, b.seps...)
-		a.sizes = append(a.sizes, b.sizes...)
-		a.size += b.size
-		n.kids = slices.Delete(n.kids, i+1, i+2)
-		n.seps = slices.Delete(n.seps, i+1, i+2)
-		n.sizes = slices.Delete(n.sizes, i+1, i+2)
-		n.sizes[i] = a.size
-		return
-	}
-	if k := total/2 - a.fill(); k > 0 {
-		a.items, b.items = shift(a.items, b.items, k)
-		a.kids, b.kids = shift(a.kids, b.kids, k)
-		a.seps, b.seps = shift(a.seps, b.seps, k)
-	} else {
-		a.items, b.items = unshift(a.items, b.items, -k)
-		a.kids, b.kids = unshift(a.kids, b.kids, -k)
-		a.seps, b.seps = unshift(a.seps, b.seps, -k)
-	}
-	a.count()
-	b.count()
-	n.seps[i+1] = b.low()
-	n.sizes[i], n.sizes[i+1] = a.size, b.size
-}
-
-// shift moves the first k of b to the end of a, where they are not nil.
-func shift[E any](a, b []E, k int) ([]E, []E) {
-	if b == nil {
-		return a, b
-	}
-	return append(a, b[:k]...), slices.Delete(b, 0, k)
-}
-
-// unshift moves the last k of a to the front of b, where they are not nil.
-func unshift[E any](a, b []E, k int) ([]E, []E) {
-	if a == nil {
-		return a, b
-	}
-	at := len(a) - k
-	b = slices.Insert(b, 0, a[at:]...)
-	return slices.Delete(a, at, len(a)), b
-}
-
-// split moves the upper half of a full node to a new one.
-func (n *node) split() (right *node, sep string) {
-	half := n.fill() / 2
-	right = &node{}
-	if n.kids == nil {
-		right.items = append(make([]item, 0, maxFill), n.items[half:]...)
-		n.items = slices.Delete(n.items, half, len(n.items))
-	} else {
-		right.kids = append(make([]*node, 0, maxFill), n.kids[half:]...)
-		right.seps = append(make([]string, 0, maxFill), n.seps[half:]...)
-		n.kids = slices.Delete(n.kids, half, len(n.kids))
-		n.seps = slices.Delete(n.seps, half, len(n.seps))
-	}
-	n.count()
-	right.count()
-	return right, right.low()
 }
 
 // fill is the number of entries in the node itself.
@@ -370,12 +296,33 @@ func (n *node) before(i int) (sum int) {
 	return sum
 }
 
+// headOf returns the first eight bytes of a key as a number that compares as they do.
+func headOf(key string) (head uint64) {
+	if len(key) >= 8 {
+		return uint64(key[7]) | uint64(key[6])<<8 | uint64(key[5])<<16 | uint64(key[4])<<24 |
+			uint64(key[3])<<32 | uint64(key[2])<<40 | uint64(key[1])<<48 | uint64(key[0])<<56
+	}
+	for i := range len(key) {
+		head |= uint64(key[i]) << (56 - 8*i)
+	}
+	return head
+}
+
+func headsOf(keys []string) []uint64 {
+	heads := make([]uint64, 0, maxFill)
+	for _, key := range keys {
+		heads = append(heads, headOf(key))
+	}
+	return heads
+}
+
 // find returns the place of key in a leaf, and whether it is there.
 func (n *node) find(key string) (int, bool) {
+	head := headOf(key)
 	lo, hi := 0, len(n.items)
 	for lo < hi {
 		m := int(uint(lo+hi) >> 1)
-		if n.items[m].key < key {
+		if h := n.heads[m]; h < head || h == head && n.items[m].key < key {
 			lo = m + 1
 		} else {
 			hi = m
@@ -387,10 +334,11 @@ func (n *node) find(key string) (int, bool) {
 // child returns the index of the child that key belongs to.
 func (n *node) child(key string) int {
 	// The first separator decides nothing: what is below it goes there too.
+	head := headOf(key)
 	lo, hi := 1, len(n.seps)
 	for lo < hi {
 		m := int(uint(lo+hi) >> 1)
-		if n.seps[m] <= key {
+		if h := n.heads[m]; h < head || h == head && n.seps[m] <= key {
 			lo = m + 1
 		} else {
 			hi = m

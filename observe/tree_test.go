@@ -22,6 +22,13 @@ func (t *tree) check(tb testing.TB) (keys []string) {
 			tb.Fatalf("a node of %d entries", n.fill())
 		}
 		size := 0
+		keysOf := append([]string(nil), n.seps...)
+		for _, it := range n.items {
+			keysOf = append(keysOf, it.key)
+		}
+		if !slices.Equal(n.heads, headsOf(keysOf)) {
+			tb.Fatalf("heads %x of keys %q", n.heads, keysOf)
+		}
 		if n.kids == nil {
 			if depth >= 0 && depth != level {
 				tb.Fatalf("leaves at depths %d and %d", depth, level)
@@ -64,12 +71,14 @@ func TestTreeAgainstSlice(t *testing.T) {
 	r := rand.New(rand.NewPCG(seed, 1))
 	for round := range 12 {
 		space := []int{8, 200, 5000, 40000}[round%4]
+		// Keys of less than eight bytes, of eight, and such that begin alike.
+		format := []string{"%06d", "%08d", "%013d"}[round/4]
 		var tr tree
 		var twin []string
 		if round%3 == 2 { // start from a bulk load
 			n := r.IntN(space)
 			for i := range n {
-				twin = append(twin, fmt.Sprintf("%06d", i*2))
+				twin = append(twin, fmt.Sprintf(format, i*2))
 			}
 			items := make([]item, n)
 			for i, k := range twin {
@@ -79,7 +88,7 @@ func TestTreeAgainstSlice(t *testing.T) {
 			tr.check(t)
 		}
 		for step := range 6000 {
-			key := fmt.Sprintf("%06d", r.IntN(space))
+			key := fmt.Sprintf(format, r.IntN(space))
 			at, have := slices.BinarySearch(twin, key)
 			// The share of insertions swings, so that trees grow and shrink.
 			if (step/1500+round)%2 == 0 == (r.IntN(10) < 8) {
@@ -110,7 +119,7 @@ func TestTreeAgainstSlice(t *testing.T) {
 			if tr.len() != len(twin) {
 				t.Fatalf("%d items, want %d", tr.len(), len(twin))
 			}
-			if probe := fmt.Sprintf("%06d", r.IntN(space)); true {
+			if probe := fmt.Sprintf(format, r.IntN(space)); true {
 				want, _ := slices.BinarySearch(twin, probe)
 				if got := tr.rank(probe); got != want {
 					t.Fatalf("rank(%q) = %d, want %d", probe, got, want)
@@ -127,6 +136,24 @@ func TestTreeAgainstSlice(t *testing.T) {
 					t.Fatalf("each(%d, %d): %d items, want %d", from, to, len(part), len(want))
 				}
 			}
+		}
+	}
+}
+
+// TestHeads: heads compare as their keys do, or are equal.
+func TestHeads(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 5))
+	random := func() string {
+		b := make([]byte, r.IntN(12))
+		for i := range b {
+			b[i] = []byte{0, 1, 'a', 0xff}[r.IntN(4)]
+		}
+		return string(b)
+	}
+	for range 20_000 {
+		a, b := random(), random()
+		if x, y := headOf(a), headOf(b); x < y && a >= b || x > y && a <= b || x == y && len(a) >= 8 && len(b) >= 8 && a[:8] != b[:8] {
+			t.Fatalf("%q has %x, %q has %x", a, x, b, y)
 		}
 	}
 }
