@@ -5,14 +5,12 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"maps"
 	"math/rand/v2"
 	"net"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -42,55 +40,98 @@ type ledger struct {
 	mu      sync.Mutex
 	runs    map[string]int // by call id
 	first   []string       // call ids, in the order of their first runs
+	docs    []ejson.Doc    // in the order of their first runs, too
 	entries map[string]ejson.Doc
 	answers map[string]ejson.Doc // by key of the call
-	feeds   map[*server.Publication]struct{}
+	grown   chan struct{}        // closed when docs have grown
 }
 
 func newLedger() (*ledger, *server.Server) {
-	g := &ledger{runs: map[string]int{}, entries: map[string]ejson.Doc{}, answers: map[string]ejson.Doc{}, feeds: map[*server.Publication]struct{}{}}
-	// The method waits for clients that are away and have too much to hear, but not long.
-	srv := &server.Server{Logger: quietLog(), Grace: 2 * time.Second}
+	g := &ledger{
+		runs: map[string]int{}, entries: map[string]ejson.Doc{}, answers: map[string]ejson.Doc{},
+		grown: make(chan struct{}),
+	}
+	srv := &server.Server{Logger: quietLog(), Grace: 10 * time.Second}
 	srv.Recall = func(_ context.Context, c *server.Call) (ejson.Doc, error) {
 		g.mu.Lock()
 		defer g.mu.Unlock()
 		return g.answers[c.Key()], nil
 	}
 	srv.Publish("ledger", func(ctx context.Context, p *server.Publication) error {
-		g.mu.Lock()
-		docs := slices.Collect(maps.Values(g.entries))
-		g.feeds[p] = struct{}{}
-		g.mu.Unlock()
-		// Without the lock, for a client that is away may keep it waiting. Documents do
-		// not change, so they may come twice, and in any order.
-		for _, doc := range docs {
-			p.Added("ledger", doc)
-		}
-		p.OnStop(func() {
-			g.mu.Lock()
-			defer g.mu.Unlock()
-			delete(g.feeds, p)
-		})
+		f := &follower{ledger: g, p: p, moved: make(chan struct{})}
+		f.tell()
+		p.Follow(f.wait)
+		go f.follow(ctx)
 		return nil
 	})
 	srv.Method("write", func(ctx context.Context, c *server.Call) (any, error) {
 		g.mu.Lock()
+		defer g.mu.Unlock()
 		id, _, _ := strings.Cut(c.ID(), again)
 		if g.runs[id]++; g.runs[id] == 1 {
 			g.first = append(g.first, id)
 		}
 		doc := ejson.Make(ejson.Field{Name: "call", Value: id}).WithID(ejson.StringID(c.Random().DocumentID("ledger")))
 		g.entries[doc.ID().String()] = doc
+		g.docs = append(g.docs, doc)
+		close(g.grown)
+		g.grown = make(chan struct{})
+		c.Fence(uint64(len(g.docs)))
 		answer, err := c.Record(nil, nil)
 		g.answers[c.Key()] = answer
-		feeds := slices.Collect(maps.Keys(g.feeds))
-		g.mu.Unlock()
-		for _, p := range feeds {
-			p.Added("ledger", doc)
-		}
 		return nil, err
 	})
 	return g, srv
+}
+
+// follower tells one client, who may be slow or away, so that nobody else waits for it.
+type follower struct {
+	*ledger
+	p     *server.Publication
+	told  int           // of docs; guarded by ledger.mu, as moved is
+	moved chan struct{} // closed when told has grown
+}
+
+// tell tells what is new, and returns what to wait for.
+func (f *follower) tell() (grown <-chan struct{}) {
+	f.mu.Lock()
+	docs, grown := f.docs[f.told:], f.grown
+	f.mu.Unlock()
+	for _, doc := range docs {
+		f.p.Added("ledger", doc)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.told += len(docs)
+	close(f.moved)
+	f.moved = make(chan struct{})
+	return grown
+}
+
+func (f *follower) follow(ctx context.Context) {
+	for {
+		select {
+		case <-f.tell():
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (f *follower) wait(ctx context.Context, seq uint64) error {
+	for {
+		f.mu.Lock()
+		told, moved := f.told, f.moved
+		f.mu.Unlock()
+		if uint64(told) >= seq {
+			return nil
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 func writeStub(tx *Tx, in Invocation) error {
@@ -163,12 +204,12 @@ type kill struct {
 func kills(rng *rand.Rand) (all []kill) {
 	n, err := strconv.Atoi(os.Getenv(manyKills))
 	if err != nil {
-		n = 4 * len(steps)
+		n = 2 * len(steps)
 	}
 	for i := range n {
-		k := kill{after: 1 + rng.IntN(150)}
+		k := kill{after: 1 + rng.IntN(80)}
 		if i%2 == 0 {
-			k = kill{at: steps[i/2%len(steps)], times: 1 + rng.IntN(60), after: 1 << 30}
+			k = kill{at: steps[i/2%len(steps)], times: 1 + rng.IntN(30), after: 1 << 30}
 		}
 		all = append(all, k)
 	}
@@ -221,6 +262,7 @@ func TestCrash(t *testing.T) {
 	}
 	g, srv := newLedger()
 	http := httptest.NewServer(srv)
+	defer srv.Shutdown(context.Background())
 	defer http.Close()
 	path := filepath.Join(t.TempDir(), "r.db")
 	seed := uint64(time.Now().UnixNano())
@@ -240,7 +282,7 @@ func TestCrash(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		stuck := time.AfterFunc(time.Minute, func() {
+		stuck := time.AfterFunc(5*time.Minute, func() {
 			t.Errorf("the process that was to die of %+v is stuck", k)
 			cmd.Process.Signal(syscall.SIGQUIT) // and says where
 		})
