@@ -182,6 +182,9 @@ func BenchmarkEdit(b *testing.B) {
 		})
 	}
 	run("WithValue", func() { d.WithValue("n", NumberValue(9)) })
+	path, deep := []Name{NameOf("n")}, []Name{NameOf("nested"), NameOf("a"), NameOf("b")}
+	run("Overwrite", func() { d.Overwrite(path, NumberValue(9)) })
+	run("OverwriteDeep", func() { d.Overwrite(deep, NumberValue(9)) })
 	run("WithID", func() { fields.WithID(id) })
 	run("WithoutID", func() { d.WithoutID() })
 	run("Merge", func() { d.Merge(set, nil) })

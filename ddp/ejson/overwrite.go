@@ -10,8 +10,8 @@ import (
 // documents only, where the new value takes the room of the old: a number for a
 // number that is kept alike, a date for a date, a boolean for a boolean, and for
 // what is kept as bytes the same kind of the same length. That is one copy and a
-// poke, however deep the value lies: a counter takes a third of the time that
-// [Doc.WithValue] would. ok is false, and d is returned, for all others.
+// poke, however deep the value lies, in two thirds of the time that one
+// [Doc.WithValue] takes. ok is false, and d is returned, for all others.
 func (d Doc) Overwrite(path []Name, v Value) (out Doc, ok bool) {
 	run, base := d.s, 0 // run is what begins at base in d
 	for k := range path {
