@@ -92,7 +92,8 @@
 //   - 135: a value of a $type that nobody registered is kept, not refused; where
 //     the parameters of a method cannot be decoded, the method gets an error.
 //   - 138: names are exact; toString is neither message, publication nor method.
-//   - 139: messages, subscriptions, calls and queues have limits.
+//   - 139: messages, ids, subscriptions, calls, queues and sessions that wait for their
+//     clients have limits. What nobody publishes is not counted by a Limit.
 //   - 195: documents that the runs before a change of user held, under a strategy that
 //     remembers ids, and that no new run holds, are removed.
 //   - 145: a method whose writes propagate late is answered with data, updated,
