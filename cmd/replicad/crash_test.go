@@ -288,8 +288,12 @@ func (c *crash) look() {
 		}
 	}
 	c.mu.Unlock()
+	st, err := child.client.status(c.ctx)
+	if err != nil {
+		return // it was killed meanwhile
+	}
 	var docs []ejson.Doc
-	err := child.client.find(c.ctx, request{collection: "docs"}, func(d ejson.Doc) error {
+	err = child.client.find(c.ctx, request{collection: "docs"}, func(d ejson.Doc) error {
 		docs = append(docs, d)
 		return nil
 	})
@@ -302,12 +306,12 @@ func (c *crash) look() {
 			err = fmt.Errorf("call %d was acknowledged, and shows %d times in the daemon", op, shown[op])
 		}
 	}
-	if err == nil && len(docs) != crashDocs {
+	if err == nil && whole(st) && len(docs) != crashDocs {
 		err = fmt.Errorf("the daemon has %s of %d", plural(len(docs), "document"), crashDocs)
 	}
 	if err != nil {
 		c.mu.Lock()
-		c.fault = cmp.Or(c.fault, fmt.Errorf("%w; it said: %s", err, child.said()))
+		c.fault = cmp.Or(c.fault, fmt.Errorf("%w; status %v; it said: %s", err, st, child.said()))
 		c.mu.Unlock()
 	}
 }

@@ -3,12 +3,16 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -171,5 +175,36 @@ func TestServeForgets(t *testing.T) {
 	wantUsage := replicad(t.Context(), "", "serve", "--listen", "127.0.0.1:0", "--remember", "-1h")
 	if wantUsage.code != exitUsage {
 		t.Fatalf("exit %d: %s", wantUsage.code, wantUsage.errors)
+	}
+}
+
+// TestServeOnAFullDisk answers a call that is remembered when the disk works again, and
+// refuses one that is not.
+func TestServeOnAFullDisk(t *testing.T) {
+	s := store.New(store.Options{})
+	defer s.Close()
+	var left atomic.Int64
+	full := errors.New("no space left on device")
+	srv := newStoreServer(s, storeServerOptions{
+		collections: []string{"notes"}, allowWrites: true, logger: slog.New(slog.DiscardHandler),
+		flush: func(context.Context, store.Seq) error {
+			if left.Add(-1) >= 0 {
+				return full
+			}
+			return nil
+		},
+	})
+	web := httptest.NewServer(srv.handler())
+	defer web.Close()
+	defer func() { _ = srv.shutdown(context.Background()) }()
+	left.Store(2)
+	m := ddp.Method{ID: uuid.NewString(), Name: "/notes/insert", Params: ejson.MakeArray(map[string]any{"_id": "a"})}
+	if got := ask(t, web.Listener.Addr().String(), m); got.Err != nil || left.Load() >= 0 {
+		t.Errorf("a remembered call: %v, with %d failures left", got.Err, left.Load())
+	}
+	left.Store(2)
+	m.ID, m.Params = "1", ejson.MakeArray(map[string]any{"_id": "b"})
+	if got := ask(t, web.Listener.Addr().String(), m); got.Err == nil || got.Err.Code != "not-durable" || !strings.Contains(got.Err.Reason, full.Error()) {
+		t.Errorf("a numbered call: %v", got.Err)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/replicad/replicad/ddp"
 	"github.com/replicad/replicad/ddp/ejson"
 	"github.com/replicad/replicad/ddp/server"
+	"github.com/replicad/replicad/persist"
 	"github.com/replicad/replicad/query"
 	"github.com/replicad/replicad/store"
 )
@@ -38,16 +39,34 @@ func (s *storeServer) method(name string, write writeFunc) {
 }
 
 // settled waits until a commit is on disk, and has updated wait for the publications.
+// While the disk fails, a call that is remembered has no answer yet: it was made, and
+// must be neither acknowledged nor refused, for then somebody might make it again. Any
+// other call ends with an error that says so.
 func (s *storeServer) settled(ctx context.Context, c *server.Call, seq store.Seq) error {
 	c.Fence(uint64(seq))
 	if s.flush == nil {
 		return nil
 	}
-	if err := s.flush(ctx, seq); err != nil {
-		return &ddp.Error{Code: "not-durable", Reason: "done, but not on disk yet: " + err.Error()}
+	for {
+		err := s.flush(ctx, seq)
+		switch {
+		case err == nil:
+			return nil
+		case ctx.Err() != nil, errors.Is(err, persist.ErrClosed):
+			return err
+		case c.Key() == "":
+			return &ddp.Error{Code: "not-durable", Reason: "done, but not on disk yet: " + err.Error()}
+		}
+		select {
+		case <-time.After(diskPause):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
-	return nil
 }
+
+// diskPause is how long a call waits before it asks again after a disk that fails.
+const diskPause = 100 * time.Millisecond
 
 // callsCollection has the answers of calls that were made, by the ids that clients gave
 // them for ever. So a call that is sent again, because a client, a link or this server
