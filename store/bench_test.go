@@ -375,3 +375,23 @@ func BenchmarkCount(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkLoad fills a store from records that are in memory, and makes two indexes.
+func BenchmarkLoad(b *testing.B) {
+	_, _, docs := benchStore(b)
+	b.ReportAllocs()
+	defer reportCPU(b)()
+	for b.Loop() {
+		s := New(Options{})
+		withIndexes(b, s.Collection("messages"))
+		if err := s.Load(1, func(yield func(Record, error) bool) {
+			for i, d := range docs {
+				if !yield(Record{"messages", uint64(i), d}, nil) {
+					return
+				}
+			}
+		}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

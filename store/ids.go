@@ -3,6 +3,7 @@ package store
 import (
 	"hash/maphash"
 	"math/bits"
+	"runtime"
 	"sync/atomic"
 
 	"github.com/replicad/replicad/ddp/ejson"
@@ -152,6 +153,15 @@ func (v *version) addID(hash, slot uint64) {
 			i = 0
 		}
 	}
+}
+
+// fetch touches the buckets of ids that are about to be looked up.
+func (t *ids) fetch(hashes []uint64) {
+	var sum uint64
+	for _, h := range hashes {
+		sum += t.buckets[t.start(h)][0]
+	}
+	runtime.KeepAlive(sum)
 }
 
 // most is how many places may be taken. From three quarters on, one search in ten
