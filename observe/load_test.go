@@ -62,6 +62,7 @@ func TestReadAgainAside(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
+			w.settle(putDoc(t, s, thing(290, -20)), s.Snapshot(), false)
 			h, r := w.h.hub, w.h.res
 			if slow.h.res != r || !r.partial {
 				t.Fatal("not what is to be tested")
@@ -69,27 +70,30 @@ func TestReadAgainAside(t *testing.T) {
 
 			h.mu.Lock()
 			drop(t, s, 0, 60)
-			drop(t, s, 60, 120) // it is in what is read, and the hub comes to it later
+			// These are in what is read, and the hub comes to them later.
+			putDoc(t, s, thing(290, -30))
+			putDoc(t, s, thing(290, -20))
 			h.nextLocked(t)
-			if r.loaded || len(h.loading) != 1 || len(r.diff.list) == 0 || w.h.pushed != 0 {
+			if r.loaded || len(h.loading) != 1 || len(r.diff.list) == 0 || w.h.pushed != 1 {
 				t.Errorf("loaded=%v, %d loading", r.loaded, len(h.loading))
 			}
 			h.nextLocked(t)
-			drop(t, s, 120, 180) // what is read for it, if not all, does not last
+			h.nextLocked(t)
+			drop(t, s, 60, 120) // what is read for it, if not all, does not last
 			h.nextLocked(t)
 			seq := putDoc(t, s, thing(299, -5))
 			h.nextLocked(t)
 			if got := <-told; got != seq { // the mutex is still ours
 				t.Errorf("the other observation is at %d, not %d", got, seq)
 			}
-			if r.loaded || w.h.pushed+slow.h.pushed != 0 {
+			if r.loaded || w.h.pushed+slow.h.pushed != 2 {
 				t.Error("it has been read again")
 			}
 			h.mu.Unlock()
 
 			w.settle(seq, s.Snapshot(), false)
 			w.mu.Lock()
-			if w.seq != seq || w.batches != 2 {
+			if w.seq != seq || w.batches != 3 {
 				t.Errorf("%d batches, the last of %d, not %d", w.batches, w.seq, seq)
 			}
 			w.mu.Unlock()
@@ -100,11 +104,45 @@ func TestReadAgainAside(t *testing.T) {
 			close(slow.gate)
 			defer slow.h.Stop()
 			in := w.h.Explain()
-			if whole := kind == "scan"; in.Partial == whole || whole && in.Docs != 120 || in.Refills < 1 || in.Refills > 3 {
+			if whole := kind == "scan"; in.Partial == whole || whole && in.Docs != 180 || in.Refills < 1 || in.Refills > 3 {
 				t.Errorf("%v", in)
 			}
 		})
 	}
+}
+
+// TestReadAgainAhead: a result that was read from a later moment than the hub's
+// tells that moment.
+func TestReadAgainAhead(t *testing.T) {
+	s, c := fixture(t, 300)
+	if err := c.Index("n"); err != nil {
+		t.Fatal(err)
+	}
+	q := c.Find(object{"room": object{"$ne": "none"}}).Sort("n").Limit(5)
+	w := watch(t, q, &moments{last: map[store.Seq]*store.Snapshot{}}, false)
+	defer w.h.Stop()
+	h, r := w.h.hub, w.h.res
+	h.mu.Lock()
+	drop(t, s, 0, 60)
+	seq := putDoc(t, s, thing(299, -5))
+	h.nextLocked(t)
+	loading := r.loading
+	rest := h.in.take(nil, 1) // the hub will not come to it for a while
+	h.mu.Unlock()
+	<-loading
+	wait(t, w.h, seq)
+	w.mu.Lock()
+	if w.seq != seq {
+		t.Errorf("a batch of %d, not %d", w.seq, seq)
+	}
+	w.mu.Unlock()
+	h.mu.Lock()
+	if len(rest) != 1 || h.seq >= seq {
+		t.Errorf("the hub is at %d", h.seq)
+	}
+	h.applyLocked(rest[0])
+	h.mu.Unlock()
+	w.settle(seq, s.Snapshot(), false)
 }
 
 // TestLateWhileReadAgain: the difference that a slow handle is given has the places
