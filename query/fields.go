@@ -13,6 +13,7 @@ type Fields struct {
 	dropID     bool
 	tree       fieldTree
 	names      []string // to drop, where all of them are of the top level
+	plain      bool     // names to keep are all of the top level, and kept whole
 	positional bool
 }
 
@@ -115,8 +116,11 @@ func compileFields(d ejson.Doc) (*Fields, error) {
 	alone := keeps != "" || drops == "" && !sliced && matches != ""
 	f.keep = alone || drops == "" && idSays && idKept
 	f.dropID = !idKept
-	if !f.keep {
-		f.names = f.tree.topNames(f.dropID)
+	switch names := f.tree.topNames(f.dropID); {
+	case !f.keep:
+		f.names = names
+	case names != nil:
+		f.plain = true
 	}
 	f.spec = canonical(d, alone)
 	return f, nil
@@ -258,6 +262,10 @@ func (f *Fields) ApplyAt(d ejson.Doc, at int) ejson.Doc {
 		return d
 	case f.names != nil:
 		return d.Without(f.names...)
+	case f.plain:
+		if out, ok := f.keepNames(d); ok {
+			return out
+		}
 	}
 	var b ejson.Builder
 	for name, v := range d.Fields() {
@@ -274,6 +282,31 @@ func (f *Fields) ApplyAt(d ejson.Doc, at int) ejson.Doc {
 		return d
 	}
 	return out
+}
+
+// keepNames keeps fields of the top level by dropping the others, which takes one
+// allocation. ok is false where they are too many for that.
+func (f *Fields) keepNames(d ejson.Doc) (out ejson.Doc, ok bool) {
+	var room [16]string
+	drop := room[:0]
+	for i := range d.Len() {
+		name, _ := d.At(i)
+		if name == "_id" {
+			if !f.dropID {
+				continue
+			}
+		} else if f.tree.sub(name) != nil {
+			continue
+		}
+		if len(drop) == len(room) {
+			return d, false
+		}
+		drop = append(drop, name)
+	}
+	if len(drop) == 0 {
+		return d, true
+	}
+	return d.Without(drop...), true
 }
 
 // field adds to b what is left of one field of a document under t.
