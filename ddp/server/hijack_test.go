@@ -92,6 +92,26 @@ func TestHijackEnds(t *testing.T) {
 			t.Error("shut down:", p.ended, p.closedWith())
 		}
 
+		// A call that has not been answered yet is, before the taker is told to go.
+		srv = hijacking(echo)
+		gate := make(chan struct{})
+		srv.Method("slow", func(_ context.Context, c *server.Call) (any, error) {
+			c.Unblock()
+			<-gate
+			return "done", nil
+		})
+		p = dial(t, srv).connect()
+		p.send(method("0", "slow", ""))
+		p.ask(method("1", "raw", ""), answer("1", `"go on"`)...)
+		down := make(chan error, 1)
+		go func() { down <- srv.Shutdown(context.Background()) }()
+		p.expect()
+		close(gate)
+		p.expect(answer("0", `"done"`)...)
+		if <-p.done; !errors.Is(p.ended, server.ErrShutdown) || <-down != nil {
+			t.Error("shut down:", p.ended)
+		}
+
 		srv = hijacking(func(context.Context, server.Transport) error { panic("boom") })
 		p = dial(t, srv).connect()
 		p.ask(method("1", "raw", ""), answer("1", `"go on"`)...)

@@ -268,31 +268,49 @@ func (s *Server) Sessions() iter.Seq[*Session] {
 
 // Shutdown lets every session finish the calls that are running, sends what is
 // queued, closes the connections and waits until all have ended, those that were taken
-// over by Session.Hijack too. New connections are refused. When ctx is done first, the rest is cut off, and its error returned;
-// handlers that do not heed their context may then still be running.
+// over by Session.Hijack too. New connections are refused. When ctx is done first, the
+// rest is cut off, and its error returned; handlers that do not heed their context may
+// then still be running.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
 	s.closed = true
 	all := slices.Collect(maps.Values(s.sessions))
-	ends := make([]<-chan struct{}, 0, len(s.sessions)+len(s.links))
-	for l := range s.links {
-		ends = append(ends, l.done)
-		if !l.connected.Load() || l.hijack.Load() != nil {
+	links := slices.Collect(maps.Keys(s.links))
+	s.mu.Unlock()
+	for _, l := range links {
+		if !l.connected.Load() {
 			l.cancel(ErrShutdown)
 		}
 	}
-	s.mu.Unlock()
 	for _, session := range all {
-		ends = append(ends, session.done)
 		session.leave(wire.CodeAway, shutdownText, ErrShutdown)
 	}
-	for _, end := range ends {
+	ended := func(end <-chan struct{}) bool {
 		select {
 		case <-end:
+			return true
 		case <-ctx.Done():
+			return false
+		}
+	}
+	for _, session := range all {
+		if !ended(session.done) {
 			for _, session := range all {
 				session.cancel(ErrShutdown)
 			}
+			for _, l := range links {
+				l.cancel(ErrShutdown)
+			}
+			return context.Cause(ctx)
+		}
+	}
+	for _, l := range links {
+		if l.hijack.Load() != nil { // its session has ended
+			l.cancel(ErrShutdown)
+		}
+	}
+	for _, l := range links {
+		if !ended(l.done) {
 			return context.Cause(ctx)
 		}
 	}
