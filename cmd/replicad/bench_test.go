@@ -1,14 +1,15 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
+	"io"
 	"log/slog"
 	"math/rand/v2"
 	"net/http/httptest"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -73,64 +74,96 @@ func TestDueAt(t *testing.T) {
 	}
 }
 
-// TestBench puts a small load on the server that bench starts itself.
+// benchUntil puts a load on until what bench tells on the way is good, and interrupts it
+// then. However slow the machine is, what was waited for has happened.
+func benchUntil(t *testing.T, good func(line string) bool, args ...string) (out string) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	stderr, tell := io.Pipe()
+	go func() {
+		for lines := bufio.NewScanner(stderr); lines.Scan(); {
+			if good(lines.Text()) {
+				cancel()
+			}
+		}
+	}()
+	var text bytes.Buffer
+	code := run(ctx, append([]string{"bench", "--duration", "1h", "--ramp", "20ms"}, args...), strings.NewReader(""), &text, tell)
+	tell.Close()
+	if code != exitSignal {
+		t.Fatalf("%q: exit %d, wants that of an interrupt\n%s", args, code, text.String())
+	}
+	return text.String()
+}
+
+// TestBench puts a load on the server that bench starts itself.
 func TestBench(t *testing.T) {
-	args := []string{"bench", "--clients", "5", "--docs", "20", "--rate", "200", "--ramp", "50ms", "--duration", "300ms"}
-	got := ok(t, "", args...)
-	for _, want := range []string{"5 of 5 connected", "in this process, with 20 documents", "0 refused, 0 unanswered", "\ncall ", "\nseen ", "p99.9"} {
+	t.Parallel()
+	args := []string{"--clients", "5", "--docs", "20", "--rate", "200"}
+	going := func(line string) bool {
+		return strings.Contains(line, "5 clients, 5 subscriptions ready") && !strings.Contains(line, " 0 answered")
+	}
+	got := benchUntil(t, going, args...)
+	for _, want := range []string{"5 of 5 connected", "in this process, with 20 documents", "100 added", "\ncall ", "\nseen ", "p99.9"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%q is not in\n%s", want, got)
 		}
 	}
-	d, err := ejson.Parse([]byte(ok(t, "", append(args, "--json")...)))
+	d, err := ejson.Parse([]byte(benchUntil(t, going, append(args, "--json")...)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	calls := d.Field("calls").Doc()
-	if sent := calls.Field("sent").Number(); sent == 0 || calls.Field("answered").Number() != sent {
+	calls, micros := d.Field("calls").Doc(), d.Field("micros").Doc()
+	n := func(d ejson.Doc, name string) float64 { return d.Field(name).Number() }
+	if n(calls, "answered") == 0 || n(calls, "sent") != n(calls, "answered")+n(calls, "refused")+n(calls, "unanswered") {
 		t.Errorf("calls: %v", calls)
 	}
-	if n := d.Field("documents").Doc().Field("added").Number(); n != 100 {
-		t.Errorf("%v documents were added to 5 clients, wants 100", n)
+	if got := n(d.Field("documents").Doc(), "added"); got != 100 {
+		t.Errorf("%v documents were added to 5 clients, wants 100", got)
 	}
-	micros := d.Field("micros").Doc()
-	if n := micros.Field("ready").Doc().Field("count").Number(); n != 5 {
-		t.Errorf("%v clients were ready: %v", n, micros)
-	}
-	if micros.Field("call").Doc().Field("count").Number() != calls.Field("sent").Number() {
-		t.Errorf("the histogram has others than %v calls: %v", calls, micros)
+	for name, want := range map[string]float64{"connect": 5, "ready": 5, "call": n(calls, "answered")} {
+		if got := n(micros.Field(name).Doc(), "count"); got != want {
+			t.Errorf("the histogram of %s has %v, wants %v", name, got, want)
+		}
 	}
 }
 
-// TestBenchOther puts a load on a server that refuses, and is interrupted.
+// TestBenchOther puts a load on a server that refuses.
 func TestBenchOther(t *testing.T) {
+	t.Parallel()
 	srv := startServe(t, "--load", "fruit="+fruitFile(t))
-	got := ok(t, "", "bench", "--url", "ws://localhost:"+srv.addr[strings.LastIndex(srv.addr, ":")+1:], "--subs", `fruit:[{"price":{"$gt":2}}]`, "--subs", "nosuch",
-		"--method", `nosuch:["$n","$id",["$client"]]`, "--clients", "2", "--rate", "100", "--ramp", "0s", "--duration", "200ms")
+	port := srv.addr[strings.LastIndex(srv.addr, ":")+1:]
+	got := benchUntil(t, func(line string) bool {
+		return strings.Contains(line, "2 clients, 2 subscriptions ready") && !strings.Contains(line, " 0 refused")
+	}, "--url", "ws://localhost:"+port, "--subs", "nosuch", "--subs", `fruit:[{"price":{"$gt":2}}]`,
+		"--method", `nosuch:["$n","$id",["$client"]]`, "--clients", "2", "--rate", "100")
 	for _, want := range []string{"2 of 2 connected", "4 added", " 0 answered", "what went wrong", "call: ", "[404]", "subscribe nosuch"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%q is not in\n%s", want, got)
 		}
 	}
+}
 
-	var other server.Server
-	other.Logger = slog.New(slog.DiscardHandler)
-	called := make(chan struct{})
-	var once sync.Once
-	other.Method("m", func(context.Context, *server.Call) (any, error) {
-		once.Do(func() { close(called) })
-		return 1, nil
-	})
-	web := httptest.NewServer(&other)
+// TestBenchEnds is over when its time is, and waits for the last answers.
+func TestBenchEnds(t *testing.T) {
+	t.Parallel()
+	var srv server.Server
+	srv.Logger = slog.New(slog.DiscardHandler)
+	srv.Method("m", func(context.Context, *server.Call) (any, error) { return 1, nil })
+	web := httptest.NewServer(&srv)
 	defer web.Close()
-	defer func() { _ = other.Shutdown(context.Background()) }()
-	ctx, cancel := context.WithCancel(t.Context())
-	out := make(chan result, 1)
-	go func() { out <- replicad(ctx, "", "bench", "--url", web.URL, "--method", "m", "--duration", "1h") }()
-	<-called
-	cancel()
-	if got := <-out; got.code != exitSignal || !strings.Contains(got.out, "connected") {
-		t.Errorf("interrupted: exit %d, %q %q", got.code, got.out, got.errors)
+	defer func() { _ = srv.Shutdown(context.Background()) }()
+	got := replicad(t.Context(), "", "bench", "--url", web.URL, "--method", "m", "--duration", "500ms", "--ramp", "0s", "--json", "--clients", "1")
+	if got.code != exitOK && !strings.Contains(got.errors, "no client could connect") {
+		t.Fatalf("exit %d, %q", got.code, got.errors)
+	}
+	d, err := ejson.Parse([]byte(got.out))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if calls := d.Field("calls").Doc(); calls.Field("refused").Number() > 0 || calls.Field("heldBack").Number() > 0 {
+		t.Errorf("calls: %v", calls)
 	}
 }
 

@@ -95,7 +95,7 @@ type chaos struct {
 
 // playChaos plays one round of forty steps.
 func playChaos(t *testing.T, seed int) {
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	c := &chaos{
 		t: t, ctx: ctx, rng: rand.New(rand.NewPCG(uint64(seed), 7)), whole: true,

@@ -60,7 +60,7 @@ type crash struct {
 }
 
 func playCrash(t *testing.T, seed, kills int) {
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	dir := t.TempDir()
 	c := &crash{

@@ -52,7 +52,7 @@ func startChild(ctx context.Context, args ...string) (*child, error) {
 		c.kill()
 		return nil, fmt.Errorf("the replica's process told no address; it said: %s", c.said())
 	}
-	if c.client, err = newAPIClient(c.addr, 10*time.Second); err != nil {
+	if c.client, err = newAPIClient(c.addr, time.Minute); err != nil {
 		c.kill()
 		return nil, err
 	}

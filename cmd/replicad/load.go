@@ -358,9 +358,10 @@ func (l *load) tell(ctx context.Context, w io.Writer, begin time.Time) {
 			return
 		case <-tick.C:
 		}
-		fmt.Fprintf(w, "%4.0fs  %s, %s answered of %s, p50 %v, p99 %v\n", time.Since(begin).Seconds(),
+		fmt.Fprintf(w, "%4.0fs  %s, %s ready, %s answered, %s refused of %s, p50 %v, p99 %v\n", time.Since(begin).Seconds(),
 			plural(int(l.connected.Load()-l.lost.Load()), "client"),
-			thousands(int(l.answered.Load())), plural(int(l.sent.Load()), "call"),
+			plural(int(l.readies.count()), "subscription"),
+			thousands(int(l.answered.Load())), thousands(int(l.refused.Load())), plural(int(l.sent.Load()), "call"),
 			round(l.calls.quantile(0.5)), round(l.calls.quantile(0.99)))
 	}
 }
