@@ -368,6 +368,7 @@ func TestIdleObservers(t *testing.T) {
 	s, c := fixture(t, 10)
 	heap := func() uint64 {
 		runtime.GC()
+		runtime.GC() // the second empties the pools
 		var m runtime.MemStats
 		runtime.ReadMemStats(&m)
 		return m.HeapAlloc
