@@ -52,7 +52,7 @@ func TestComplaintOfflineWorkLostWhenTokenExpired(t *testing.T) {
 		p.answer(p.wantMethod("login"), `,"error":{"error":403,"reason":"expired"}`)
 		time.Sleep(24 * time.Hour) // it is not sent as nobody, nor forgotten
 		for len(sc.conns) > 0 {
-			p = <-sc.conns
+			<-sc.conns
 		}
 		if st := sc.r.Status(); !st.NeedsLogin || st.UserID != "ann" || st.Parked != 1 {
 			t.Errorf("status %+v", st)

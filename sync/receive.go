@@ -36,18 +36,18 @@ func (s *session) leads() bool {
 // receive takes what arrived on a session, in order.
 func (l *loop) receive(s *session, messages []ddp.Message) {
 	now := time.Now()
-	for _, m := range messages {
+	for _, boxed := range messages {
 		if l.session != s {
 			return // lost meanwhile
 		}
 		s.received++
-		switch m := m.(type) {
+		switch m := boxed.(type) { // data go on as they came, in their box
 		case ddp.Added:
-			l.data(s, m.Collection, m, now)
+			l.data(s, m.Collection, boxed, now)
 		case ddp.Changed:
-			l.data(s, m.Collection, m, now)
+			l.data(s, m.Collection, boxed, now)
 		case ddp.Removed:
-			l.data(s, m.Collection, m, now)
+			l.data(s, m.Collection, boxed, now)
 		case ddp.AddedBefore:
 			// Places mean nothing to a collection; the document does.
 			l.data(s, m.Collection, ddp.Added{Collection: m.Collection, ID: m.ID, Fields: m.Fields}, now)

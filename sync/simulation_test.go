@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -38,6 +39,9 @@ var (
 //   - in the end nothing is remembered of what is over.
 func TestSimulation(t *testing.T) {
 	first := *seedFrom
+	if n, err := strconv.Atoi(os.Getenv("REPLICAD_SEEDS")); err == nil {
+		*seeds = n
+	}
 	if first == 0 {
 		first = uint64(time.Now().UnixNano())
 	}

@@ -119,6 +119,37 @@ func BenchmarkFirstSync(b *testing.B) {
 	b.ReportMetric(n*float64(b.N)/b.Elapsed().Seconds(), "docs/s")
 }
 
+// BenchmarkManyCollections is a first sync of as many collections as documents.
+func BenchmarkManyCollections(b *testing.B) {
+	const n = 20_000
+	srv := &server.Server{Logger: quietLog(), Grace: -1}
+	srv.Publish("all", func(ctx context.Context, p *server.Publication) error {
+		for i := range n {
+			p.Added(fmt.Sprint("collection", i), ejson.Make(ejson.Field{Name: "_id", Value: "x"}))
+		}
+		return nil
+	})
+	http := httptest.NewServer(srv)
+	b.Cleanup(http.Close)
+	for b.Loop() {
+		r, err := Open(b.Context(), http.URL, Options{Logger: quietLog()})
+		if err != nil {
+			b.Fatal(err)
+		}
+		sub, err := r.Subscribe("all")
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := sub.Ready(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+		if err := r.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(n*float64(b.N)/b.Elapsed().Seconds(), "collections/s")
+}
+
 // BenchmarkResync is a reconnect after which nothing has changed: all documents come
 // again, and none of them is a change.
 func BenchmarkResync(b *testing.B) { reconnecting(b, -1) }

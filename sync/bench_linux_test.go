@@ -3,11 +3,41 @@ package sync
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"github.com/replicad/replicad/ddp/client"
 )
+
+// BenchmarkDisk is what BenchmarkDo is measured by: a page written to a file and synced;
+// and two, one after the other, as a transaction of bbolt is.
+func BenchmarkDisk(b *testing.B) {
+	for n := 1; n <= 2; n++ {
+		b.Run(fmt.Sprint(n, " syncs"), func(b *testing.B) {
+			f, err := os.Create(filepath.Join(b.TempDir(), "f"))
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer f.Close()
+			page := make([]byte, 4096)
+			at := int64(0)
+			for b.Loop() {
+				for range n {
+					if _, err := f.WriteAt(page, at%(1<<20)); err != nil {
+						b.Fatal(err)
+					}
+					if err := syscall.Fdatasync(int(f.Fd())); err != nil {
+						b.Fatal(err)
+					}
+					at += 4096
+				}
+			}
+		})
+	}
+}
 
 // BenchmarkDo measures calls that are promised: on disk, with the effect of a stub.
 // Alone each pays for a sync of the disk; many at once share them.
