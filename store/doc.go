@@ -48,6 +48,14 @@
 // that is replicated ([Store.Claim]) the server's word counts: nothing is refused
 // there, and no document expires.
 //
+// To move a document to another key costs, in an index of 100,000 entries, about
+// 0.6 microseconds in a commit of a thousand changes, and a microsecond in one of its
+// own: an entry is taken out of a leaf and one put into another, and both leaves have
+// to come from memory. Large commits sort what they do to an index first, so that
+// leaves are met in order, and change the indexes of a collection side by side. An
+// index is a [github.com/tidwall/btree] of leaves of 64 entries; in such a commit four
+// tenths of the time go into the leaves, a third into finding them in the tree.
+//
 // Documents expire in a goroutine that is there while an index wants it
 // ([IndexOptions].Expire), until Close. It looks once a second at most, and removes
 // a thousand in a commit like any other.

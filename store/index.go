@@ -18,11 +18,10 @@ const degree = 16
 //
 // The tree is copied with Store.view held, for a copy writes to what it copies, and
 // a published tree is only read. A tree of our own of the same blocks was measured
-// beside it (100,000 documents, two indexes, BenchmarkBulkLoad/IndexedBatches,
-// IndexedEquality and SortLimit) and was not worth having: 2,095 ns of processor
-// time a document against 2,085, 75 bytes against 76, queries within a tenth either
-// way. What counts is that a search stays in few items: with pointers to blocks as
-// items loading took a third longer, for each comparison followed two.
+// beside it (100,000 documents, two indexes) and was not worth having: bulk loads and
+// queries were within a tenth either way. What counts is that a search stays in few
+// items: with pointers to blocks as items loading took a third longer, for each
+// comparison followed two.
 type index struct {
 	*definition
 	fields []ejson.Name // top-level fields that the keys depend on
