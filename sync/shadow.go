@@ -27,6 +27,7 @@ type shadow struct {
 // writer is what one call's stub did to one document.
 type writer struct {
 	call   string // id of the call
+	kept   bool   // the call is, or was, in the outbox
 	effect effect
 }
 
@@ -82,6 +83,7 @@ var (
 	fieldTruth      = "truth"
 	fieldWriters    = "writers"
 	fieldCall       = "call"
+	fieldKept       = "kept"
 	fieldSet        = "set"
 	fieldUnset      = "unset"
 	fieldMade       = "made"
@@ -100,6 +102,9 @@ func (sh *shadow) record() ejson.Doc {
 	for _, w := range sh.writers {
 		wb.Reset()
 		wb.Add(fieldCall, ejson.StringValue(w.call))
+		if w.kept {
+			wb.Add(fieldKept, ejson.BoolValue(true))
+		}
 		switch {
 		case w.effect.gone:
 			wb.Add(fieldGone, ejson.BoolValue(true))
@@ -130,7 +135,7 @@ func shadowFrom(record ejson.Doc) (*shadow, error) {
 	sh := &shadow{docRef: docRef{record.Field(fieldCollection).Str(), id}, truth: docOf(record.Field(fieldTruth))}
 	for _, v := range listOf(record.Field(fieldWriters)).All() {
 		d := docOf(v)
-		w := writer{call: d.Field(fieldCall).Str(), effect: effect{
+		w := writer{call: d.Field(fieldCall).Str(), kept: isTrue(d.Field(fieldKept)), effect: effect{
 			set:  docOf(d.Field(fieldSet)),
 			made: isTrue(d.Field(fieldMade)),
 			gone: isTrue(d.Field(fieldGone)),
@@ -194,7 +199,7 @@ func (l *loop) remove(tx *store.Tx, collection string, id ejson.ID) {
 }
 
 // foretell lays what a stub did over the server's truth, in its transaction.
-func (l *loop) foretell(tx *store.Tx, call string, writes []written) (refs []docRef) {
+func (l *loop) foretell(tx *store.Tx, c *call, writes []written) (refs []docRef) {
 	for _, w := range writes {
 		after, _ := tx.Get(w.collection, w.id)
 		if after == w.before || !after.IsZero() && after.Same(w.before) {
@@ -204,7 +209,7 @@ func (l *loop) foretell(tx *store.Tx, call string, writes []written) (refs []doc
 		if sh == nil {
 			sh = &shadow{docRef: w.docRef, truth: w.before}
 		}
-		sh.writers = append(sh.writers, writer{call: call, effect: effectOf(w.before, after)})
+		sh.writers = append(sh.writers, writer{call: c.id, kept: c.kept != nil, effect: effectOf(w.before, after)})
 		l.show(tx, sh)
 		refs = append(refs, w.docRef)
 	}
@@ -237,7 +242,9 @@ func (l *loop) tookBack(calls []string) {
 }
 
 // restoreShadows finds out who wrote what, and takes back what calls have done that
-// died with their process: nobody will say how they ended.
+// died with their process: nobody will say how they ended. Where a call has left the
+// outbox, and the documents that it made at the server had not come, what it did stays
+// until the next session's data are whole.
 func (l *loop) restoreShadows(snap *store.Snapshot, alive func(call string) bool) error {
 	for _, record := range snap.Each(shadowCollection) {
 		sh, err := shadowFrom(record)
@@ -246,11 +253,16 @@ func (l *loop) restoreShadows(snap *store.Snapshot, alive func(call string) bool
 		}
 		for _, w := range sh.writers {
 			l.wrote[w.call] = append(l.wrote[w.call], sh.docRef)
+			if w.kept && l.entries[w.call] == nil {
+				l.leaving = append(l.leaving, w.call)
+			}
 		}
 	}
+	slices.Sort(l.leaving)
+	l.leaving = slices.Compact(l.leaving)
 	var dead []string
 	for call := range l.wrote {
-		if !alive(call) {
+		if _, leaves := slices.BinarySearch(l.leaving, call); !leaves && !alive(call) {
 			dead = append(dead, call)
 		}
 	}

@@ -280,5 +280,5 @@ func (l *loop) simulate(tx *store.Tx, c *call, fn Stub, moved []docRef) (refs []
 		return nil, err
 	}
 	c.seed = sim.seed
-	return l.foretell(tx, c.id, sim.tx.writes), nil
+	return l.foretell(tx, c, sim.tx.writes), nil
 }
