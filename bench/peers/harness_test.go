@@ -6,6 +6,9 @@ import (
 	"math"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/replicad/replicad/bench/peers/peer"
 )
 
 func TestMedian(t *testing.T) {
@@ -53,6 +56,33 @@ func TestParseBench(t *testing.T) {
 		if b, ok := parseBench(line); ok {
 			t.Errorf("%q gives %+v", line, b)
 		}
+	}
+}
+
+// TestProcess: a peer that cannot be started, one that dies and one that does not
+// answer are errors, and never a fault of the one who asks.
+func TestProcess(t *testing.T) {
+	for _, test := range []struct {
+		name, want string
+		argv       []string
+	}{
+		{"not there", "does not start", []string{"./no-such-program"}},
+		{"dies", "it died", []string{"/bin/sh", "-c", "echo oh no >&2"}},
+		{"talks nonsense", "invalid character", []string{"/bin/sh", "-c", "read line; echo nonsense; cat"}},
+	} {
+		p := &proc{name: test.name, argv: test.argv, dir: t.TempDir()}
+		_, err := p.ask(t.Context(), peer.Request{Op: "check"}, time.Minute)
+		if err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: %v, wants %q", test.name, err, test.want)
+		}
+		p.kill()
+	}
+	p := &proc{argv: []string{"/bin/sh", "-c", `read line; echo '{"works":["W2"]}'; cat >/dev/null`}, dir: t.TempDir()}
+	if _, err := p.ask(t.Context(), peer.Request{Op: "check"}, time.Millisecond); err == nil || !strings.Contains(err.Error(), "not done in 1ms") {
+		t.Error(err)
+	}
+	if p.cmd != nil || !p.can("W2") {
+		t.Error("it was not killed, or had not been heard")
 	}
 }
 

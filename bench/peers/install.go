@@ -49,6 +49,7 @@ func install(ctx context.Context, only string) (procs []*proc, missing map[strin
 	tried := false
 	for _, k := range known {
 		if k.name != us && !pick.MatchString(k.name) && !pick.MatchString(k.source) {
+			missing[k.name] = "left out by -only"
 			continue
 		}
 		if k.kind == "npm" {

@@ -77,6 +77,11 @@ func measure(ctx context.Context, o options) error {
 		return err
 	}
 	res := &Results{N: o.n, Rounds: o.rounds, Missing: missing, Machine: machine(ctx)}
+	flag.Visit(func(f *flag.Flag) {
+		if f.Name != "out" {
+			res.Flags += fmt.Sprintf(" -%s %v", f.Name, f.Value)
+		}
+	})
 	// Benchmarks of our own run alone, before the peers take memory.
 	if o.growth {
 		if res.Ours, err = ourBenchmarks(ctx, o.million); err != nil {

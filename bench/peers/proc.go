@@ -43,22 +43,25 @@ func (t *tail) Write(p []byte) (int, error) {
 
 // start runs the process and has it load the data.
 func (p *proc) start(ctx context.Context) error {
-	p.cmd = exec.CommandContext(ctx, p.argv[0], append(p.argv[1:], strconv.Itoa(p.n))...)
-	p.cmd.Env = append(os.Environ(), "NODE_ENV=production")
+	if err := os.MkdirAll(p.dir, 0o700); err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, p.argv[0], append(p.argv[1:], strconv.Itoa(p.n))...)
+	cmd.Env = append(os.Environ(), "NODE_ENV=production")
 	p.said = &tail{}
-	p.cmd.Stderr = p.said
-	in, err := p.cmd.StdinPipe()
+	cmd.Stderr = p.said
+	in, err := cmd.StdinPipe()
 	if err != nil {
 		return err
 	}
-	out, err := p.cmd.StdoutPipe()
+	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return err
 	}
-	if err := p.cmd.Start(); err != nil {
+	if err := cmd.Start(); err != nil {
 		return err
 	}
-	p.in, p.lines = in, make(chan []byte, 1)
+	p.cmd, p.in, p.lines = cmd, in, make(chan []byte, 1)
 	go func(lines chan<- []byte) {
 		defer close(lines)
 		r := bufio.NewReader(out)
@@ -70,9 +73,6 @@ func (p *proc) start(ctx context.Context) error {
 			lines <- line
 		}
 	}(p.lines)
-	if err := os.MkdirAll(p.dir, 0o700); err != nil {
-		return err
-	}
 	p.hello, err = p.exchange(peer.Request{Op: "hello", Dir: p.dir}, 3*time.Minute)
 	return err
 }
@@ -129,9 +129,7 @@ func (p *proc) kill() {
 		return
 	}
 	p.in.Close()
-	if p.cmd.Process != nil {
-		p.cmd.Process.Kill()
-	}
+	p.cmd.Process.Kill()
 	for range p.lines { // until its output ends
 	}
 	p.cmd.Wait()

@@ -116,7 +116,7 @@ func markdown(r *Results) string {
 	p := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	p("# Results\n")
 	p("Made by one command, which also says how it works (`go doc .` there), in %s:\n", r.Took)
-	p("    cd bench/peers && go run . -n %d\n", r.N)
+	p("    cd bench/peers && go run .%s\n", r.Flags)
 	m := r.Machine
 	p("%s, %d cores, %s; %s; Go %s; Node %s. %s documents of about 290 bytes of JSON, the same bytes for all. Each figure is the median of up to %d rounds in which the peers took turns, after a warm-up; ± is half the range of the rounds. Times differ between machines: it is the ratios that count.\n",
 		m.CPU, m.Cores, m.Memory, m.OS, m.Go, m.Node, figure(float64(r.N)), r.Rounds)
@@ -191,15 +191,29 @@ func writeGoals(b *strings.Builder, r *Results) {
 // writeTable writes a row a workload and a column a peer; × is how many times better
 // replicad is.
 func writeTable(b *strings.Builder, r *Results) {
-	fmt.Fprintf(b, "## Beside others\n\nIn brackets how many times better replicad is; below 1 it is worse.\n\n| | ")
-	var names []string
-	for _, k := range known {
-		if slices.ContainsFunc(r.Cells, func(c Cell) bool { return c.Peer == k.name }) {
-			names = append(names, k.name)
+	fmt.Fprintf(b, "## Beside others\n\nIn brackets how many times better replicad is; below 1 it is worse.\n\n")
+	var notes []string
+	for _, kind := range []string{"go", "npm"} {
+		var names []string
+		for _, k := range known {
+			if (k.kind == kind || k.name == us) && slices.ContainsFunc(r.Cells, func(c Cell) bool { return c.Peer == k.name }) {
+				names = append(names, k.name)
+			}
+		}
+		if len(names) > 1 {
+			notes = append(notes, writeKind(b, r, names)...)
 		}
 	}
-	fmt.Fprintf(b, "%s |\n|-|%s\n", strings.Join(names, " | "), strings.Repeat("-:|", len(names)))
-	notes := []string{}
+	fmt.Fprintf(b, "– means that the peer has nothing of the kind. Where a round takes long there are fewer; N is the same for all. Where nobody is told there are no observers, and the figure is that of the changes alone.\n\n")
+	if len(notes) > 0 {
+		fmt.Fprintf(b, "%s\n\n", strings.Join(notes, "\n"))
+	}
+}
+
+// writeKind writes the table of some peers and returns a note for each workload that
+// one did not do.
+func writeKind(b *strings.Builder, r *Results, names []string) (notes []string) {
+	fmt.Fprintf(b, "| | %s |\n|-|%s\n", strings.Join(names, " | "), strings.Repeat("-:|", len(names)))
 	for _, w := range works {
 		fmt.Fprintf(b, "| **%s** %s, %s |", w.ID, w.Title, w.Unit)
 		ours := r.cell(us, w.ID)
@@ -215,8 +229,11 @@ func writeTable(b *strings.Builder, r *Results) {
 				fmt.Fprintf(b, " **%s** ±%.0f %% |", figure(c.Median), 100*c.Spread())
 			default:
 				few := ""
+				if strings.HasPrefix(w.ID, "W7") && r.cell(name, "W6b") == nil && !r.failed(name, "W6b") {
+					few = ", nobody is told"
+				}
 				if len(c.Samples) < r.Rounds {
-					few = fmt.Sprintf(", %d rounds", len(c.Samples))
+					few += fmt.Sprintf(", %d rounds", len(c.Samples))
 				}
 				fmt.Fprintf(b, " %s ±%.0f %%%s (%s) |", figure(c.Median), 100*c.Spread(), few, figure(times(ours.Median, c.Median, w.Higher)))
 			}
@@ -247,10 +264,8 @@ func writeTable(b *strings.Builder, r *Results) {
 		}
 		fmt.Fprintln(b)
 	}
-	fmt.Fprintf(b, "\n– means that the peer has nothing of the kind. Where a round takes long there are fewer; N is the same for all.\n\n")
-	if len(notes) > 0 {
-		fmt.Fprintf(b, "%s\n\n", strings.Join(notes, "\n"))
-	}
+	fmt.Fprintln(b)
+	return notes
 }
 
 func writeOurs(b *strings.Builder, r *Results) {

@@ -10,6 +10,7 @@ import (
 type Results struct {
 	N       int                          `json:"n"`
 	Rounds  int                          `json:"rounds"`
+	Flags   string                       `json:"flags"` // of the command
 	Took    string                       `json:"took"`
 	Machine Machine                      `json:"machine"`
 	How     []How                        `json:"how"`

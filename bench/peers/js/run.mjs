@@ -15,7 +15,9 @@ let peer, docs, par, dir, pos = 0, files = 0, change, ingest, durable;
 
 const CHECK = 100, DURABLE = 20_000;
 const where = { 'W7': 'anywhere', 'W7 in-room': 'in-room', 'W7 in-window': 'in-window' };
-const wait = async (v) => (v instanceof Promise ? await v : v);
+// What some return can be waited for and is no Promise: a cursor.
+const later = (v) => typeof v?.then === 'function';
+const wait = async (v) => (later(v) ? await v : v);
 const now = () => Number(process.hrtime.bigint());
 const fresh = () => data.makeDocs(1, n);
 const heap = () => {
@@ -57,7 +59,7 @@ async function watch(work, check) {
 async function startChurn(work, check) {
   const c = data.makeChurn(n, where[work]);
   pos = 0;
-  for (const d of c.start) await wait(peer.change(data.INSERT, structuredClone(d)));
+  await wait(peer.insertMany(c.start.map((d) => structuredClone(d))));
   await watch(work, check);
   // A peer may keep or mark what it is given: each time a copy, made beforehand.
   change = { ...c, copies: [] };
@@ -74,21 +76,17 @@ function copies(ops) {
 async function churned() {
   for (const op of change.copies) {
     const r = peer.change(op.kind, op.doc);
-    if (r instanceof Promise) await r;
+    if (later(r)) await r;
     pos++;
   }
   await peer.settle?.();
 }
 
+// endChurn stops the observer and loads everything anew, as it was.
 async function endChurn() {
   await peer.unwatch();
-  const left = pos % change.ops.length;
-  if (left > 0) {
-    copies(change.ops.length - left);
-    await churned();
-  }
-  for (const d of change.start) await wait(peer.change(data.REMOVE, structuredClone(d)));
   change = null;
+  await peer.load(fresh());
 }
 
 async function check(work) {
@@ -170,13 +168,13 @@ async function time(work, ops) {
   const begin = now();
   let r;
   if (work === 'W1') await peer.load(list);
-  else if (work === 'W2') for (let i = 0; i < ops; i++) { r = peer.byId(ids[pos++ & 4095]); if (r instanceof Promise) r = await r; if (!r) throw new Error('not there'); }
-  else if (work === 'W3') for (let i = 0; i < ops; i++) { r = peer.byAuthor(authors[pos++ & 63]); if (r instanceof Promise) r = await r; }
-  else if (work === 'W4') for (let i = 0; i < ops; i++) { r = peer.scan(); if (r instanceof Promise) r = await r; }
-  else if (work === 'W5') for (let i = 0; i < ops; i++) { r = peer.newest(rooms[pos++ & 63], 20); if (r instanceof Promise) r = await r; }
+  else if (work === 'W2') for (let i = 0; i < ops; i++) { r = peer.byId(ids[pos++ & 4095]); if (later(r)) r = await r; if (!r) throw new Error('not there'); }
+  else if (work === 'W3') for (let i = 0; i < ops; i++) { r = peer.byAuthor(authors[pos++ & 63]); if (later(r)) r = await r; }
+  else if (work === 'W4') for (let i = 0; i < ops; i++) { r = peer.scan(); if (later(r)) r = await r; }
+  else if (work === 'W5') for (let i = 0; i < ops; i++) { r = peer.newest(rooms[pos++ & 63], 20); if (later(r)) r = await r; }
   else if (work === 'W6a batch') for (let at = 0; at < ops; at += 1000) await wait(peer.incBatch(incs.slice(0, Math.min(1000, ops - at))));
   else if (work.startsWith('W6')) {
-    for (let i = 0; i < ops; i++) { r = peer.inc(incs[pos++ & 4095]); if (r instanceof Promise) await r; }
+    for (let i = 0; i < ops; i++) { r = peer.inc(incs[pos++ & 4095]); if (later(r)) await r; }
     if (work !== 'W6a') await peer.settle?.();
   } else if (work.startsWith('W7')) await churned();
   else if (work === 'W8') {
