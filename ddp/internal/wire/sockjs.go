@@ -116,7 +116,7 @@ func (t *SockJS) unpack(frame []byte) {
 			return
 		}
 	case 'a', 'm': // m is a single message, of the oldest servers
-		if t.in.messages(rest) {
+		if t.in.messages(rest) && (frame[0] == 'a' || len(t.in.ends) > 0) {
 			return
 		}
 	case 'c':

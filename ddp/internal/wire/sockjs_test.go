@@ -476,7 +476,7 @@ func FuzzSockJSMessages(f *testing.F) {
 
 // FuzzSockJSFrames gives a client any frame of a server.
 func FuzzSockJSFrames(f *testing.F) {
-	for _, s := range []string{"o", "h", `a["x"]`, `m"x"`, `c[1000,"x"]`, `c[1,2]`, "hello", "a", "c[]", `c["1"]`} {
+	for _, s := range []string{"o", "h", `a["x"]`, `m"x"`, `m[]`, `c[1000,"x"]`, `c[1,2]`, "hello", "a", "c[]", `c["1"]`} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, frame []byte) {
