@@ -166,35 +166,6 @@ func TestOutbox(t *testing.T) {
 			sc.shadows(0)
 			sc.has("items", `{"_id":"a","n":2}`)
 		}},
-		{"a process that ends between the answer and the documents", func(t *testing.T, sc *scene, path string) {
-			sc.open(kept(path))
-			sc.stubs()
-			sc.subscribe("s")
-			sc.must(Method{Name: "insert", Params: []any{map[string]any{"_id": "a", "n": 1}}})
-			sc.must(Method{Name: "insert", Params: []any{map[string]any{"_id": "b", "n": 1}}})
-			p := sc.accept()
-			p.answer(p.wantMethod("insert"), "")
-			p.answer(p.wantMethod("insert"), "")
-			sc.sub = p.wantSub("s")
-			sc.outbox()
-			sc.r.Close()
-
-			for range 2 { // they stay, also without the server
-				sc.open(kept(path))
-				sc.has("items", `{"_id":"a","n":1}`, `{"_id":"b","n":1}`)
-				sc.shadows(2)
-				p = <-sc.conns
-				sc.r.Close()
-			}
-			sc.open(kept(path))
-			p = sc.accept()
-			p.same(sc.sub, p.wantSub("s"))
-			sc.seen()
-			p.added("a", 1)
-			p.ready(sc.sub)
-			sc.seen("-b") // somebody has removed it
-			sc.shadows(0)
-		}},
 		{"one bad write does not block the queue", func(t *testing.T, sc *scene, path string) {
 			sc.open(kept(path))
 			sc.stubs()
