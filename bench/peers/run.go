@@ -70,6 +70,8 @@ func (r *runner) check(ctx context.Context) {
 	var mu sync.Mutex // guards answers and res
 	answers := map[string]map[string]string{}
 	turn := make(chan struct{}, 2)
+	// Half of the time that is left is for timing.
+	until := time.Now().Add(time.Until(r.deadline) / 2)
 	for _, p := range r.procs {
 		p.n, p.dir = r.o.n, filepath.Join(r.dir, filepath.Base(p.argv[len(p.argv)-1]))
 		wg.Go(func() {
@@ -94,6 +96,12 @@ func (r *runner) check(ctx context.Context) {
 			note("the data set", p.hello.Digest)
 			for _, w := range works {
 				if w.Whole || !p.can(w.ID) || ctx.Err() != nil {
+					continue
+				}
+				if time.Now().After(until) && p.name != us {
+					mu.Lock()
+					r.res.fail(p.name, w.ID, "not run: the time limit")
+					mu.Unlock()
 					continue
 				}
 				a, err := p.ask(ctx, peer.Request{Op: "check", Work: w.ID}, slow)
