@@ -65,8 +65,8 @@ func compileFields(d ejson.Doc) (*Fields, error) {
 		return nil, nil
 	}
 	f := &Fields{}
-	keeps, drops, sliced, matches := "", "", false, ""
-	idKept, idSays := true, false
+	var keeps, drops, matches *string // a name of each, which may be empty
+	idKept, idSays, sliced := true, false, false
 	for name, v := range d.Fields() {
 		p, err := fieldPath(name)
 		if err != nil {
@@ -88,16 +88,16 @@ func compileFields(d ejson.Doc) (*Fields, error) {
 		case slice: // these two neither keep nor drop
 			sliced = true
 		case firstMatch:
-			matches = name
+			matches = &name
 		default:
 			if name == "_id" {
 				idKept, idSays = on, true
 				continue
 			}
 			if on {
-				keeps = name
+				keeps = &name
 			} else {
-				drops = name
+				drops = &name
 			}
 		}
 		if err := f.tree.add(name, p.segs, shape); err != nil {
@@ -105,16 +105,16 @@ func compileFields(d ejson.Doc) (*Fields, error) {
 		}
 	}
 	switch {
-	case keeps != "" && drops != "":
-		return nil, syntaxError(drops, "", "a projection either keeps fields or drops them, and %q is kept", keeps)
-	case drops != "" && idSays && idKept:
-		return nil, syntaxError("_id", "", "a projection either keeps fields or drops them, and %q is dropped", drops)
-	case f.positional && matches != "":
-		return nil, syntaxError(matches, "$elemMatch", "beside the position of the match, which shows an element, too")
+	case keeps != nil && drops != nil:
+		return nil, syntaxError(*drops, "", "a projection either keeps fields or drops them, and %q is kept", *keeps)
+	case drops != nil && idSays && idKept:
+		return nil, syntaxError("_id", "", "a projection either keeps fields or drops them, and %q is dropped", *drops)
+	case f.positional && matches != nil:
+		return nil, syntaxError(*matches, "$elemMatch", "beside the position of the match, which shows an element, too")
 	}
 	// Alone, $elemMatch keeps, but not beside $slice.
-	alone := keeps != "" || drops == "" && !sliced && matches != ""
-	f.keep = alone || drops == "" && idSays && idKept
+	alone := keeps != nil || drops == nil && !sliced && matches != nil
+	f.keep = alone || drops == nil && idSays && idKept
 	f.dropID = !idKept
 	switch names := f.tree.topNames(f.dropID); {
 	case !f.keep:
