@@ -44,13 +44,14 @@ func BenchmarkW1(b *testing.B) {
 // does with a burst, less the socket.
 func ingest(tb testing.TB, s *store.Store, frames [][]byte) {
 	batch := make([]ejson.Doc, 0, 1000)
+	in := ddp.Decoder{Whole: true} // as a replica's connection has it
 	for i, frame := range frames {
-		m, err := ddp.Decode(frame)
+		m, err := in.Decode(frame)
 		if err != nil {
 			tb.Fatal(err)
 		}
 		added := m.(ddp.Added)
-		if batch = append(batch, added.Fields.WithID(added.ID)); len(batch) == cap(batch) || i == len(frames)-1 {
+		if batch = append(batch, added.Fields); len(batch) == cap(batch) || i == len(frames)-1 {
 			put(tb, s, batch)
 			batch = batch[:0]
 		}

@@ -50,6 +50,7 @@ func (l *loop) dial() {
 	a := &attempt{cancel: cancel, outcome: make(chan dialed)}
 	l.attempt = a
 	opts := l.at.Resume(l.opts.Client)
+	opts.Whole = true // documents as they will lie in the store, made once
 	l.r.wg.Go(func() {
 		defer cancel()
 		conn, err := client.Dial(ctx, l.r.url, opts)

@@ -51,7 +51,7 @@ func (v *view) put(collection string, id ejson.ID, set ejson.Doc, unset []string
 	doc := merge(ejson.Doc{}, id, set, unset)
 	// Most documents are as they were, and then need no memory of their own.
 	if old, ok := v.base.Get(collection, id); ok && old.Same(doc) {
-		doc = old
+		doc, id = old, old.ID()
 	}
 	c.place[id] = len(c.docs)
 	c.docs = append(c.docs, doc)

@@ -45,7 +45,7 @@ type Conn struct {
 func newConn(t Transport, opts Options) *Conn {
 	c := &Conn{
 		t: t, opts: opts,
-		dec:   opts.Codec.NewDecoder(),
+		dec:   opts.decoder(),
 		meter: meter{started: time.Now()},
 		ready: make(chan struct{}, 1),
 		done:  make(chan struct{}),

@@ -71,6 +71,9 @@ type Options struct {
 	// count no more. ping sends a ping and does not wait; lost gives the server up.
 	// Either may be called by any goroutine, but not by Heart itself.
 	Heart func(ping, lost func()) Heart
+	// Whole puts the _id before the Fields of every ddp.Added, which then are the whole
+	// document. The ID shares memory with them: see ejson.ID.Clone.
+	Whole bool
 	// Codec turns messages into frames and back; nil means ddp.JSON.
 	Codec ddp.Codec
 	// Tap, if not nil, is shown every frame that was queued for sending or received,
