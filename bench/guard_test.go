@@ -217,7 +217,7 @@ func TestGuardIngest(t *testing.T) {
 	}), 5)
 	limit(t, "ingest, allocations a message", testing.AllocsPerRun(5, func() {
 		ingest(t, indexed(t, store.Options{}), list)
-	})/guarded, 8)
+	})/guarded, 5)
 }
 
 // TestGuardMemory holds the bytes that a document takes, both indexes included.
