@@ -4,6 +4,8 @@ import (
 	"runtime"
 
 	"github.com/tidwall/btree"
+
+	"github.com/replicad/replicad/ddp/ejson"
 )
 
 // manyChanges are so many that it pays to sort what they do to an index first.
@@ -15,16 +17,21 @@ type group struct {
 	from, to int
 }
 
-// ahead is how many blocks are touched before the first of them is changed: the
-// processor then waits for the memory of all of them at once.
+// ahead is how many blocks or documents are touched before the first of them is
+// used: the processor then waits for the memory of all of them at once.
 const ahead = 16
 
-// changeMany makes many changes to an index, those that touch it. The entries are sorted, so that leaves are met one after another and a search
-// of the tree is seldom whole: an entry costs a third of what it does by itself.
+// changeMany makes many changes to an index, those that touch it. The entries are
+// sorted, so that leaves are met one after another and a search of the tree is seldom
+// whole: an entry costs a third of what it does by itself.
 func (x *index) changeMany(changes []Change, stamp uint64, b *builder) {
-	for k := range changes {
-		if c := &changes[k]; x.touches(c.Before, c.After) {
-			b.change(c.Slot, c.Before, c.After)
+	for from := 0; from < len(changes); from += ahead {
+		some := changes[from:min(from+ahead, len(changes))]
+		fetchChanges(some)
+		for k := range some {
+			if c := &some[k]; x.touches(c.Before, c.After) {
+				b.change(c.Slot, c.Before, c.After)
+			}
 		}
 	}
 	b.order()
@@ -102,6 +109,15 @@ func (x *index) changeLeaf(b *builder, g *group, stamp uint64) (l leaf, small bo
 		}
 	}
 	return l, small
+}
+
+// fetchChanges is fetch for the documents of changes.
+func fetchChanges(changes []Change) {
+	var docs [2 * ahead]ejson.Doc
+	for k := range changes {
+		docs[2*k], docs[2*k+1] = changes[k].Before, changes[k].After
+	}
+	fetch(docs[:2*len(changes)])
 }
 
 // fetchBlocks touches the heads and slots of blocks that are about to be changed.

@@ -24,7 +24,7 @@ const degree = 16
 // comparison followed two.
 type index struct {
 	*definition
-	fields []ejson.Name // top-level fields that the keys depend on
+	fields []*ejson.Place // top-level fields that the keys depend on
 	tree   *btree.BTreeG[leaf]
 	size   int // entries
 	keys   int // sum of the leaves' distinct keys
@@ -54,7 +54,7 @@ func below(a, b leaf) bool {
 func newIndex(d *definition) *index {
 	x := &index{definition: d}
 	for _, p := range d.key.Paths() {
-		x.fields = append(x.fields, ejson.NameOf(p))
+		x.fields = append(x.fields, ejson.PlaceOf(p))
 	}
 	x.tree = btree.NewBTreeGOptions(below, btree.Options{Degree: degree, NoLocks: true})
 	x.tree.Set(leaf{slot: noTop, block: &block{}})
@@ -84,7 +84,7 @@ func (x *index) touches(before, after ejson.Doc) bool {
 		return true
 	}
 	for _, f := range x.fields {
-		if !before.Lookup(f).Equal(after.Lookup(f)) {
+		if !f.In(before).Equal(f.In(after)) {
 			return true
 		}
 	}
