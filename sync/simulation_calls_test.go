@@ -98,10 +98,12 @@ func (s *simulation) call() {
 			id := ejson.StringID(m.Params[0].(string))
 			snap := r.Store().Snapshot()
 			time.Sleep(time.Nanosecond) // the status is told
-			// Where the server stalls, what is shown past the QuiesceLimit may be old.
-			// And the document may have been removed, and made again, in the meantime.
-			if doc, ok := snap.Get("a", id); ok && r.Status().Stale == 0 && doc.Field("v").Number() < v.Number() && s.world.alive("a", doc) {
-				s.fault("call %+v gave %v, but there is only %v", m, v.Number(), doc)
+			// Where the server stalls, what is shown past the QuiesceLimit may be old. And
+			// the document may have been removed, and made again, in the meantime.
+			made := v.Doc()
+			doc, ok := snap.Get("a", id)
+			if r.Status().Stale == 0 && s.world.alive("a", made) && (!ok || before(doc, made)) {
+				s.fault("call %+v made %v, but there is only %v", m, made, doc)
 			}
 		}
 	})

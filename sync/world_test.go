@@ -85,7 +85,7 @@ func newWorld() (*world, *server.Server) {
 		<-ctx.Done()
 		return nil
 	})
-	// bump changes a document of a, and returns its new version.
+	// bump changes a document of a, and returns it.
 	srv.Method("bump", func(ctx context.Context, c *server.Call) (any, error) {
 		if err := w.run(c); err != nil {
 			return nil, err
@@ -216,8 +216,8 @@ func (w *world) mutate(rng *rand.Rand) {
 	}
 }
 
-// bump raises the version of a document, which it makes if need be.
-func (w *world) bump(collection, id string) float64 {
+// bump raises the version of a document, which it makes if need be, and returns it.
+func (w *world) bump(collection, id string) ejson.Doc {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	doc, ok := w.docs[collection][id]
@@ -230,9 +230,9 @@ func (w *world) bump(collection, id string) float64 {
 			ejson.Field{Name: "group", Value: 0},
 		)
 	}
-	v := doc.Field("v").Number() + 1
-	w.set(collection, id, doc.With("v", v))
-	return v
+	doc = doc.With("v", doc.Field("v").Number()+1)
+	w.set(collection, id, doc)
+	return doc
 }
 
 // run notes a call of the outbox: bump(id, number of the call, entity). Some are refused
