@@ -74,6 +74,14 @@ func (p *pages) get(slot uint64) ejson.Doc {
 	return page[slot%pageLen]
 }
 
+// read reads the documents at some slots, at most pageLen. Nothing is done with them
+// meanwhile, so that the processor waits for the memory of all of them at once.
+func (p *pages) read(slots []uint64, docs *[pageLen]ejson.Doc) {
+	for i, slot := range slots {
+		docs[i%pageLen] = p.get(slot)
+	}
+}
+
 // set puts doc, which is not zero, at slot, whether or not something is there.
 func (p *pages) set(slot uint64, doc ejson.Doc, stamp uint64) {
 	if p.root == nil {

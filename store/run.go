@@ -18,24 +18,37 @@ func (sp *Spec) run(v *version, yield func(uint64, ejson.Doc) bool) {
 
 // all returns the whole result, before the projection.
 func (sp *Spec) all(v *version, p *planned) []ejson.Doc {
+	var docs []ejson.Doc
 	w := sp.window()
 	if w.left > 0 {
-		w.docs = make([]ejson.Doc, 0, min(w.left, 1024))
+		docs = make([]ejson.Doc, 0, min(w.left, 1024))
+	}
+	w.expect = func(n int) {
+		if docs == nil && n > 0 {
+			docs = make([]ejson.Doc, 0, n)
+		}
+	}
+	w.yield = func(_ uint64, d ejson.Doc) bool {
+		docs = append(docs, d)
+		return true
 	}
 	sp.fill(v, p, &w)
-	if len(w.docs) == 0 {
+	if len(docs) == 0 {
 		return nil
 	}
-	return w.docs
+	return docs
 }
 
-// window is where a result goes: what skip and limit leave of it.
+// window is where a result goes: what skip and limit leave of it. Nothing that is
+// called with one keeps it, or appends to a slice in it: then the compiler leaves it,
+// the functions in it and what they are closed over on the stack of who asks, which
+// takes a third off a query for 20 documents.
 type window struct {
-	skip  int
-	left  int                          // negative: no limit
-	yield func(uint64, ejson.Doc) bool // nil: to docs
-	docs  []ejson.Doc
-	met   int // documents looked at, selected or not
+	skip   int
+	left   int                          // negative: no limit
+	yield  func(uint64, ejson.Doc) bool // takes a document, and wants more
+	expect func(n int)                  // is told how many may come; may be nil
+	met    int                          // documents looked at, selected or not
 }
 
 func (sp *Spec) window() window {
@@ -55,17 +68,21 @@ func (w *window) pass(slot uint64, d ejson.Doc) bool {
 	if w.left > 0 {
 		w.left--
 	}
-	if w.yield == nil {
-		w.docs = append(w.docs, d)
-		return w.left != 0
-	}
 	return w.yield(slot, d) && w.left != 0
 }
 
-// expect makes room for n documents.
-func (w *window) expect(n int) {
-	if w.yield == nil && w.docs == nil && n > 0 {
-		w.docs = make([]ejson.Doc, 0, n)
+// most bounds how many of n documents that come are wanted.
+func (w *window) most(n int) int {
+	if w.left < 0 {
+		return n
+	}
+	return min(n, w.skip+w.left)
+}
+
+// promise tells that n documents come, if all of them are wanted.
+func (w *window) promise(n int) {
+	if w.expect != nil {
+		w.expect(w.most(n))
 	}
 }
 
@@ -148,18 +165,13 @@ func (sp *Spec) candidates(v *version, p *planned, w *window) {
 		if p.Filter {
 			filter(v, slots, m, w)
 		} else {
-			w.expect(len(slots))
-			for _, slot := range slots {
-				w.met++
-				if !w.pass(slot, v.pages.get(slot)) {
-					break
-				}
-			}
+			w.promise(len(slots))
+			pass(v, slots, w)
 		}
 		slotLists.Put(list)
 	default:
 		if !p.Filter {
-			w.expect(v.pages.n)
+			w.promise(v.pages.n)
 			v.pages.each(func(slot uint64, d ejson.Doc) bool {
 				w.met++
 				return w.pass(slot, d)
@@ -181,14 +193,28 @@ func (sp *Spec) candidates(v *version, p *planned, w *window) {
 	}
 }
 
+// pass passes on the documents at some slots.
+func pass(v *version, slots []uint64, w *window) {
+	var docs [pageLen]ejson.Doc
+	for len(slots) > 0 {
+		n := w.most(min(len(slots), len(docs)))
+		v.pages.read(slots[:n], &docs)
+		for i := range docs[:n] {
+			w.met++
+			if !w.pass(slots[i], docs[i]) {
+				return
+			}
+		}
+		slots = slots[n:]
+	}
+}
+
 // filter passes on the documents at some slots that match.
 func filter(v *version, slots []uint64, m *query.Matcher, w *window) {
 	var docs [pageLen]ejson.Doc
 	for len(slots) > 0 {
 		n := min(len(slots), len(docs))
-		for i, slot := range slots[:n] {
-			docs[i] = v.pages.get(slot)
-		}
+		v.pages.read(slots[:n], &docs)
 		fetch(docs[:n])
 		for i := range docs[:n] {
 			w.met++
@@ -237,7 +263,7 @@ func (v *version) byIDs(ids []ejson.ID) []located {
 // the sort in the order of their _id.
 func (sp *Spec) walkSorted(v *version, p *planned, w *window) {
 	x := v.indexes[p.index]
-	o := ordered{sp: sp, v: v, p: p, m: sp.matcher(), w: w}
+	o := ordered{sp: sp, v: v, p: p, m: sp.matcher()}
 	var few [4]located
 	o.ties = few[:0]
 	if p.Repeats {
@@ -247,51 +273,73 @@ func (sp *Spec) walkSorted(v *version, p *planned, w *window) {
 		var more bool
 		if p.Reverse {
 			b := &p.Bounds[len(p.Bounds)-1-n]
-			more = x.walkBack(b.Low, b.High, o.down)
+			more = x.walkBack(b.Low, b.High, func(b *block, i, j int) bool { return o.down(w, b, i, j) })
 		} else {
 			b := &p.Bounds[n]
-			more = x.walk(b.Low, b.High, o.up)
+			more = x.walk(b.Low, b.High, func(b *block, i, j int) bool { return o.up(w, b, i, j) })
 		}
 		if !more {
 			return
 		}
 	}
-	o.flush()
+	o.flush(w)
 }
 
-// ordered passes on entries of an index as documents in the order of a sort.
+// ordered passes on entries of an index as documents in the order of a sort. The window
+// is no part of it, for the functions of others that it is given to keep what is in it.
 type ordered struct {
 	sp    *Spec
 	v     *version
 	p     *planned
 	m     *query.Matcher
-	w     *window
 	seen  map[uint64]struct{} // nil: no document comes twice
 	ties  []located           // those met last, which tie
 	at    *block              // where the last of them is
 	place int
 }
 
-func (o *ordered) up(b *block, i, j int) bool {
-	for ; i < j; i++ {
-		if !o.take(b, i) {
-			return false
+func (o *ordered) up(w *window, b *block, i, j int) bool {
+	var docs [pageLen]ejson.Doc
+	for i < j {
+		n := o.wanted(w, j-i)
+		o.v.pages.read(b.slots[i:i+n], &docs)
+		for k := range n {
+			if !o.take(w, b, i+k, docs[k]) {
+				return false
+			}
+		}
+		i += n
+	}
+	return true
+}
+
+func (o *ordered) down(w *window, b *block, i, j int) bool {
+	var docs [pageLen]ejson.Doc
+	for i < j {
+		n := o.wanted(w, j-i)
+		j -= n
+		o.v.pages.read(b.slots[j:j+n], &docs)
+		for k := n - 1; k >= 0; k-- {
+			if !o.take(w, b, j+k, docs[k]) {
+				return false
+			}
 		}
 	}
 	return true
 }
 
-func (o *ordered) down(b *block, i, j int) bool {
-	for j--; j >= i; j-- {
-		if !o.take(b, j) {
-			return false
-		}
+// wanted returns how many of n entries to read at once: with those that tie already,
+// and one behind them that shows that they do, no more than may be in the result.
+func (o *ordered) wanted(w *window, n int) int {
+	n = min(n, pageLen)
+	if w.left < 0 || o.p.Filter {
+		return n
 	}
-	return true
+	return max(min(n, w.skip+w.left+1-len(o.ties)), 1)
 }
 
 // take takes the next entry, and reports whether more are wanted.
-func (o *ordered) take(b *block, i int) bool {
+func (o *ordered) take(w *window, b *block, i int, d ejson.Doc) bool {
 	slot := b.slots[i]
 	if o.seen != nil {
 		if _, again := o.seen[slot]; again {
@@ -299,8 +347,7 @@ func (o *ordered) take(b *block, i int) bool {
 		}
 		o.seen[slot] = struct{}{}
 	}
-	d := o.v.pages.get(slot)
-	o.w.met++
+	w.met++
 	if o.p.Filter && !o.m.Match(d) {
 		return true
 	}
@@ -311,22 +358,29 @@ func (o *ordered) take(b *block, i int) bool {
 		} else {
 			tie = o.sp.Sorter.Same(o.ties[len(o.ties)-1].doc, d)
 		}
-		if !tie && !o.flush() {
+		if !tie && !o.flush(w) {
 			return false
 		}
 	}
-	o.ties = append(o.ties, located{slot, d})
+	n := len(o.ties)
+	if n == cap(o.ties) {
+		grown := make([]located, n, 2*n)
+		copy(grown, o.ties)
+		o.ties = grown
+	}
+	o.ties = o.ties[:n+1]
+	o.ties[n] = located{slot, d}
 	o.at, o.place = b, i
 	return true
 }
 
 // flush passes on documents that tie.
-func (o *ordered) flush() bool {
+func (o *ordered) flush(w *window) bool {
 	if len(o.ties) > 1 {
 		slices.SortFunc(o.ties, func(a, b located) int { return o.sp.Sorter.Compare(a.doc, b.doc) })
 	}
 	for _, l := range o.ties {
-		if !o.w.pass(l.slot, l.doc) {
+		if !w.pass(l.slot, l.doc) {
 			return false
 		}
 	}
