@@ -30,8 +30,8 @@ type call struct {
 	result  *ddp.Result // nil: not yet
 	fault   error       // the result cannot be read
 	visible bool        // its writes are in the store
-	// updatedOn is the session that said updated last: one that is taken up may not say
-	// it again.
+	// updatedOn is the session that said updated last, or whose data were the first after
+	// the answer: one that is taken up may not say it again.
 	updatedOn string
 
 	done  chan struct{}
@@ -313,6 +313,8 @@ func (l *loop) resendCalls(s *session) {
 		if c.kept != nil {
 			l.visible(c)
 		} else {
+			// From here on this session vouches for it, also when it is taken up.
+			c.updatedOn = s.conn.Session()
 			s.updated = append(s.updated, c)
 		}
 	}

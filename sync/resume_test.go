@@ -243,6 +243,28 @@ func TestResume(t *testing.T) {
 			sc.came(y, "y", nil)
 			sc.shadows(0)
 		}},
+		{"44 46: a result without updated, while a guess is shown of the next session", func(t *testing.T, sc *scene, path string) {
+			sc.live("a")
+			sc.stubs()
+			x := sc.call(Method{Name: "x"})
+			sc.p.result(sc.p.wantMethod("x"), `,"result":"x"`)
+			sc.lose(sc.p)
+			p := sc.quoted("s1", 4).takenUp("other")
+			p.wantSub("s")
+			y := sc.call(setCall("a", map[string]any{"n": 2}))
+			my := p.wantMethod("set")
+			p.added("a", 1)
+			p.ready(sc.sub)
+			sc.came(x, nil, errPending)
+			sc.lose(p)
+			p = sc.quoted("other", 3).takenUp("other")
+			p.same(my, p.wantMethod("set"))
+			p.wantSub("s")
+			p.answer(my, `,"result":"y"`)
+			sc.came(y, "y", nil)
+			sc.came(x, "x", nil)
+			sc.shadows(0)
+		}},
 		{"the outbox, across a restart", func(t *testing.T, sc *scene, path string) {
 			sc.liveKept(path, "a")
 			sc.open(kept(path))
