@@ -38,22 +38,26 @@ func newBench() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "bench",
 		Short: "Put load on a DDP server, and tell how long it takes to answer",
-		Long: `bench connects many clients to a DDP server, has each subscribe, calls a method so many
-times a second, and prints how long connecting, getting ready and calls took, as a
-histogram. Calls start when they are due, whether earlier ones were answered or not,
-and their time counts from when they were due: a server that falls behind shows it.
+		Long: `bench connects many clients to a DDP server, has each subscribe, calls a method
+so many times a second, and prints how long connecting, getting ready and calls
+took, as a histogram. Calls start when they are due, whether earlier ones were
+answered or not, and their time counts from when they were due: a server that
+falls behind shows it.
 
 Without --url a server with a collection "bench" is started in this process. Of
-another, only one on this machine is put under load, unless you say that it is yours
-with --i-own-this-server.
+another, only one on this machine is put under load, unless you say that it is
+yours with --i-own-this-server.
 
-In the params of the method, "$n" is the number of the call, "$client" that of the
-client, "$id" a new id, "$doc" d0, d1, … and "$now" the time; a document that comes
-with that time in the field named by --stamp tells how long a change takes to be seen.`,
+In the params of the method, "$n" is the number of the call, "$client" that of
+the client, "$id" a new id, "$doc" d0, d1, … and "$now" the time; a document
+that comes with that time in the field named by --stamp tells how long a change
+takes to be seen.`,
 		Example: `  replicad bench
   replicad bench --clients 200 --rate 2000 --ramp 5s --duration 30s
-  replicad bench --url ws://127.0.0.1:3000 --subs tasks --subs 'lists:["home"]' --clients 50
-  replicad bench --url ws://127.0.0.1:3000 --method 'tasks.touch:["$doc"]' --rate 500 --json`,
+  replicad bench --url ws://127.0.0.1:3000 --clients 50 \
+      --subs tasks --subs 'lists:["home"]'
+  replicad bench --url ws://127.0.0.1:3000 --rate 500 --json \
+      --method 'tasks.touch:["$doc"]'`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return runBench(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr(), flags)
@@ -62,8 +66,8 @@ with that time in the field named by --stamp tells how long a change takes to be
 	cmd.Flags().StringVar(&flags.url, "url", "", "the server; without it, one is started in this process")
 	cmd.Flags().BoolVar(&flags.own, "i-own-this-server", false, "the server at --url is not on this machine, and yours to put under load")
 	cmd.Flags().IntVar(&flags.clients, "clients", 10, "how many clients connect")
-	cmd.Flags().StringArrayVar(&flags.subs, "subs", nil, "what each client subscribes to, `NAME[:JSON-PARAMS]`; may be given again")
-	cmd.Flags().StringVar(&flags.method, "method", "", "the method to call, `NAME[:JSON-PARAMS]`")
+	cmd.Flags().StringArrayVar(&flags.subs, "subs", nil, "what each client subscribes to, `NAME[:PARAMS]`, PARAMS a JSON list; may be given again")
+	cmd.Flags().StringVar(&flags.method, "method", "", "the method to call, `NAME[:PARAMS]`, PARAMS a JSON list")
 	cmd.Flags().Float64Var(&flags.rate, "rate", 100, "calls a second, of all clients together")
 	cmd.Flags().DurationVar(&flags.ramp, "ramp", time.Second, "time in which clients come and the rate rises")
 	cmd.Flags().DurationVar(&flags.duration, "duration", 10*time.Second, "how long the load is kept up after that")

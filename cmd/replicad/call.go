@@ -16,9 +16,9 @@ func newCall() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "call METHOD [PARAMS | PARAM...]",
 		Short: "Call a method of the server and print its result",
-		Long: `call calls a method of the server, through the daemon or directly with --url, and
-prints the result as EJSON. The params are one EJSON array, or one argument each; an
-argument that is no JSON is a string.`,
+		Long: `call calls a method of the server, through the daemon or directly with --url,
+and prints the result as EJSON. The params are one EJSON array, or one argument
+each; an argument that is no JSON is a string.`,
 		Example: `  replicad call tasks.finish zGzR8vYbyKNCpPzxM
   replicad call /tasks/insert '[{"text": "buy milk"}]' --url ws://127.0.0.1:3000`,
 		Args: argsBetween(1, -1, "a METHOD and its PARAMS"),
@@ -57,7 +57,7 @@ func newStatus() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "Tell how the replica stands: its connection, its file, its collections",
+		Short: "Tell how the replica stands: connection, file, collections",
 		Example: `  replicad status
   replicad status --db tasks.db --json`,
 		Args: noArgs,
@@ -87,9 +87,10 @@ func newObservers() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "observers",
 		Short: "Tell what is being watched in the daemon, and what it costs",
-		Long: `observers lists the live results of the daemon, those that take the most time first:
-how changes find them, with how many others they are shared, what their state weighs,
-and how many changes they have seen and batches they have delivered.`,
+		Long: `observers lists the live results of the daemon, those that take the most time
+first: how changes find them, with how many others they are shared, what their
+state weighs, and how many changes they have seen and batches they have
+delivered.`,
 		Example: `  replicad observers`,
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -34,27 +34,30 @@ func newSync() *cobra.Command {
 	var flags daemonFlags
 	cmd := &cobra.Command{
 		Use:   "sync URL",
-		Short: "Keep a replica of what a server publishes, and answer queries about it",
-		Long: `sync is the daemon: it subscribes to publications of a DDP server, keeps what they
-hold in memory and in a file, follows the server through lost connections and
-restarts, and answers find, watch, call and status on a local HTTP API. It runs until
-it is interrupted. Calls that are left with it ('replicad do') are made for certain,
-also after the server, the link or the daemon was gone: see 'replicad outbox'.
+		Short: "Keep a replica of what a server publishes, and answer queries",
+		Long: `sync is the daemon: it subscribes to publications of a DDP server, keeps what
+they hold in memory and in a file, follows the server through lost connections
+and restarts, and answers find, watch, call and status on a local HTTP API. It
+runs until it is interrupted. Calls that are left with it ('replicad do') are
+made for certain, also after the server, the link or the daemon was gone: see
+'replicad outbox'.
 
-With --user, or --token-file, it logs in before anything else; the server's token is
-kept in the file. 'replicad login' logs in a daemon that runs.
+With --user, or --token-file, it logs in before anything else; the server's
+token is kept in the file. 'replicad login' logs in a daemon that runs.
 
-The URL is ws://, wss://, http:// or https://; without a path, /websocket is asked for.
-Without --db everything is in memory only, and gone with the process.`,
-		Example: `  replicad sync wss://todos.example --db todos.db --sub lists --sub 'todos.inList:["home"]'
-  replicad sync ws://127.0.0.1:3000 --db t.db --sub tasks --index tasks:list,-createdAt`,
+The URL is ws://, wss://, http:// or https://; without a path, /websocket is
+asked for. Without --db everything is in memory only, and gone with the
+process.`,
+		Example: `  replicad sync wss://todos.example --db todos.db \
+      --sub lists --sub 'todos.inList:["home"]'
+  replicad sync ws://127.0.0.1:3000 --sub tasks --index tasks:list,-createdAt`,
 		Args: argsBetween(1, 1, "the server's URL"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runDaemon(cmd.Context(), cmd.InOrStdin(), cmd.ErrOrStderr(), args[0], flags)
 		},
 	}
 	cmd.Flags().StringVar(&flags.db, "db", "", "the file to keep")
-	cmd.Flags().StringArrayVar(&flags.subs, "sub", nil, "subscribe to this publication, `NAME[:JSON-PARAMS]`; may be given again")
+	cmd.Flags().StringArrayVar(&flags.subs, "sub", nil, "subscribe to a publication, `NAME[:PARAMS]`, PARAMS a JSON list; may be given again")
 	cmd.Flags().StringArrayVar(&flags.indexes, "index", nil, "index a collection, `COLL:KEY[,KEY]`; may be given again")
 	cmd.Flags().StringVar(&flags.listen, "listen", defaultAddr, "address of the local API; loopback only")
 	flags.login.add(cmd)

@@ -43,8 +43,8 @@ func (d *demo) firstSync(ctx context.Context) ([]string, error) {
 		return nil, err
 	}
 	return []string{
-		fmt.Sprintf("%s in %v, %s/s, from the start of its process", plural(d.docs, "document"), round(took), thousands(int(float64(d.docs)/took.Seconds()))),
-		"the login went first, as " + demoUser + "; then the subscription",
+		fmt.Sprintf("%s in %v, process start included: %s/s", plural(d.docs, "document"), round(took), thousands(int(float64(d.docs)/took.Seconds()))),
+		"logged in as " + demoUser + " first, then subscribed",
 		fmt.Sprintf("all on disk after %v, in a file of %.1f MB", round(onDisk), float64(info.Size())/1e6),
 	}, nil
 }
@@ -77,8 +77,8 @@ func (d *demo) indexedQuery(ctx context.Context) ([]string, error) {
 		return nil, err
 	}
 	return []string{
-		fmt.Sprintf(`{"list":"list-42"} sort -createdAt limit 20: %s of %s in %v`,
-			thousands(len(got)), thousands(d.docs), round(micros(how))),
+		`{"list":"list-42"} sort -createdAt limit 20`,
+		fmt.Sprintf("%s of %s in %v", thousands(len(got)), plural(d.docs, "document"), round(micros(how))),
 		how.Field("plan").Str(),
 	}, nil
 }
@@ -154,7 +154,8 @@ func (d *demo) liveTop(ctx context.Context) ([]string, error) {
 		return nil, err
 	}
 	return []string{
-		fmt.Sprintf("%d changes on the server, each seen in the live list; half within %v, all within %v", lifts, round(times[lifts/2]), round(times[lifts-1])),
+		fmt.Sprintf("%d changes on the server, each seen in the live list:", lifts),
+		fmt.Sprintf("half within %v, all within %v", round(times[lifts/2]), round(times[lifts-1])),
 		how.Field("plan").Str(),
 	}, nil
 }
@@ -186,7 +187,8 @@ func (d *demo) cutLink(ctx context.Context) ([]string, error) {
 		return nil, fmt.Errorf("offline, the replica has %s, wants %s", plural(s.docs, "document"), thousands(d.docs))
 	}
 	return []string{
-		fmt.Sprintf("the server makes %s; the replica, offline, answers the same query in %v", plural(changes, "change"), round(micros(how))),
+		fmt.Sprintf("the server makes %s meanwhile;", plural(changes, "change")),
+		fmt.Sprintf("the replica, offline, answers the same query in %v", round(micros(how))),
 	}, nil
 }
 
@@ -228,8 +230,9 @@ func (d *demo) killAndRestart(ctx context.Context) ([]string, error) {
 		return nil, fmt.Errorf("after the kill the outbox holds %s of %d, in the name of %q", plural(st.outbox, "call"), len(d.calls), st.user)
 	}
 	return []string{
-		fmt.Sprintf("%s again, the same in the same order; the first query (%s) answered %v after the start, no server in reach",
-			plural(len(after), "document"), plural(len(first), "document"), round(took)),
+		plural(len(after), "document") + " again, the same in the same order",
+		fmt.Sprintf("a query (%s) answered %v after the start,", plural(len(first), "document"), round(took)),
+		"with no server in reach",
 		fmt.Sprintf("the outbox still holds %d", st.outbox),
 	}, nil
 }
@@ -259,7 +262,10 @@ func (d *demo) prove(ctx context.Context) ([]string, error) {
 	if n := snap.Len(demoCollection); seen != n {
 		return nil, fmt.Errorf("the replica has %s, the server %s", plural(seen, "document"), thousands(n))
 	}
-	return []string{fmt.Sprintf("replica and server are identical: %s, sha256 %x…", plural(seen, "document"), sum.Sum(nil)[:8])}, nil
+	return []string{
+		"replica and server are identical: " + plural(seen, "document"),
+		fmt.Sprintf("sha256 %x…", sum.Sum(nil)[:8]),
+	}, nil
 }
 
 // topList is a watched list, kept by its events alone.

@@ -51,7 +51,8 @@ func (d *demo) writeOffline(ctx context.Context) ([]string, error) {
 		return nil, fmt.Errorf("live is %v, and the outbox holds %s; wants false and %d", st.live, plural(st.outbox, "call"), len(writes))
 	}
 	return []string{
-		fmt.Sprintf("%d writes show in the replica at once, and are in its outbox, on disk, %v after each at most", st.outbox, round(longest)),
+		fmt.Sprintf("%d writes, offline: each shows in the replica at once,", st.outbox),
+		fmt.Sprintf("and is in its outbox, on disk, within %v", round(longest)),
 	}, nil
 }
 
@@ -113,8 +114,9 @@ func (d *demo) mendLink(ctx context.Context) ([]string, error) {
 		return nil, fmt.Errorf("the server sent %s to a replica that has %s", plural(messages, "message"), plural(st.docs, "document"))
 	}
 	return []string{
-		fmt.Sprintf("the session goes on where the disk stood, with its login: %s instead of %s", plural(messages, "message"), thousands(st.docs)),
-		fmt.Sprintf("caught up, and the outbox drained, in %v, the waiting to dial included", round(took)),
+		"the session goes on where the disk stood, with its login:",
+		fmt.Sprintf("%s instead of %s", plural(messages, "message"), thousands(st.docs)),
+		fmt.Sprintf("caught up, and the outbox drained, in %v, redial included", round(took)),
 	}, nil
 }
 
@@ -144,12 +146,8 @@ func (d *demo) drained(ctx context.Context) ([]string, error) {
 		return nil, errors.Join(err, fmt.Errorf("%s show, wants %d", plural(n, "write"), len(d.calls)-1))
 	}
 	return []string{
-		fmt.Sprintf("%d calls were made, once each, and in the name of %s", len(d.calls)-1, demoUser),
-		fmt.Sprintf("1 was refused, and is set aside, its effect taken back; it held up nobody: %s", entryError(failed[0])),
+		fmt.Sprintf("%d calls were made, once each, in the name of %s", len(d.calls)-1, demoUser),
+		"1 was refused: " + entryError(failed[0]),
+		"it is set aside, its effect taken back, and held up nobody",
 	}, nil
-}
-
-// program prints what a program does to have the same.
-func (d *demo) program(context.Context) ([]string, error) {
-	return demoProgram, nil
 }

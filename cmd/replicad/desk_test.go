@@ -75,10 +75,10 @@ func TestOutbox(t *testing.T) {
 	if got := ok(t, "", "outbox", "list", "--addr", d.addr); strings.Count(got, "queued") != 3 || !strings.Contains(got, `/fruit/insert[{"_id":"q0"`) {
 		t.Errorf("the list: %q", got)
 	}
-	if got := ok(t, "", "outbox", "show", ids[1], "--addr", d.addr); !strings.Contains(got, `"q1"`) || !strings.Contains(got, "state        queued") {
+	if got := ok(t, "", "outbox", "show", ids[1], "--addr", d.addr); !strings.Contains(got, `"q1"`) || !strings.Contains(got, "state         queued") {
 		t.Errorf("show: %q", got)
 	}
-	if got := ok(t, "", "status", "--addr", d.addr); !strings.Contains(got, "outbox       3") {
+	if got := ok(t, "", "status", "--addr", d.addr); !strings.Contains(got, "outbox        3") {
 		t.Errorf("status: %q", got)
 	}
 	ok(t, "", "outbox", "drop", ids[2], "--addr", d.addr)
@@ -109,7 +109,7 @@ func TestOutbox(t *testing.T) {
 		t.Fatalf("the file's outbox: %q", got)
 	}
 	ok(t, "", "do", "/fruit/insert", `{"_id":"q3","name":"quince"}`, "--db", db)
-	if got := ok(t, "", "status", "--db", db); !strings.Contains(got, "outbox       3") {
+	if got := ok(t, "", "status", "--db", db); !strings.Contains(got, "outbox        3") {
 		t.Errorf("the file's status: %q", got)
 	}
 	refused(t, exitUsage, "--wait wants a daemon", "do", "m", "--wait", "--db", db)

@@ -51,17 +51,18 @@ func newDo() *cobra.Command {
 	var q doRequest
 	cmd := &cobra.Command{
 		Use:   "do METHOD [PARAMS | PARAM...]",
-		Short: "Leave a method call in the outbox, to be made for certain, now or when the server is back",
-		Long: `do puts a method call into the daemon's outbox, and prints the call's id when it is
-on disk. It needs no server: the daemon sends the call as soon as there is a
-connection, and again after every loss of the connection or of the process, until the
-server has answered. What /COLL/insert, /COLL/update and /COLL/remove will do shows in
-the documents at once.
+		Short: "Leave a method call in the outbox, to be made for certain",
+		Long: `do puts a method call into the daemon's outbox, and prints the call's id when
+it is on disk. It needs no server: the daemon sends the call as soon as there
+is a connection, and again after every loss of the connection or of the
+process, until the server has answered. What /COLL/insert, /COLL/update and
+/COLL/remove will do shows in the documents at once.
 
-With --wait it waits for the server's answer too, and prints the result; interrupted,
-it leaves the call where it is. With --db the call is left in the file of a daemon that
-does not run, for the next one to send. 'replicad outbox' looks after what waits, and
-what the server has refused. To call without an outbox, there is 'replicad call'.`,
+With --wait it waits for the server's answer too, and prints the result;
+interrupted, it leaves the call where it is. With --db the call is left in the
+file of a daemon that does not run, for the next one to send. 'replicad outbox'
+looks after what waits, and what the server has refused. To call without an
+outbox, there is 'replicad call'.`,
 		Example: `  replicad do /tasks/insert '{"_id": "t1", "text": "buy milk"}'
   replicad do tasks.finish t1 --entity task/t1 --ttl 24h
   replicad do tasks.finish t1 --wait`,

@@ -1,9 +1,7 @@
 package main
 
 import (
-	"bufio"
 	"cmp"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -50,7 +48,6 @@ func (f *editFlags) run(cmd *cobra.Command, edit func(store.Collection[ejson.Doc
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(cmd.ErrOrStderr(), done)
 	print := func(w io.Writer) error {
 		return printLines(w, func(yield func(ejson.Doc) error) error {
 			for _, d := range s.Snapshot().Each(lineCollection) {
@@ -61,10 +58,15 @@ func (f *editFlags) run(cmd *cobra.Command, edit func(store.Collection[ejson.Doc
 			return nil
 		})
 	}
-	if !f.inPlace {
-		return print(cmd.OutOrStdout())
+	if f.inPlace {
+		err = replaceFile(f.file, print)
+	} else {
+		err = print(cmd.OutOrStdout())
 	}
-	return replaceFile(f.file, print)
+	if err == nil {
+		fmt.Fprintln(cmd.ErrOrStderr(), done)
+	}
+	return err
 }
 
 // replaceFile writes a file beside another and puts it in its place, so that at
@@ -85,12 +87,18 @@ func replaceFile(path string, write func(io.Writer) error) (err error) {
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, os.Remove(tmp.Name()))
+			_ = os.Remove(tmp.Name())
 		}
 	}()
-	out := bufio.NewWriter(tmp)
-	err = errors.Join(write(out), out.Flush(), tmp.Chmod(info.Mode().Perm()), tmp.Sync(), tmp.Close())
-	if err != nil {
+	err = write(tmp)
+	for _, step := range []func() error{
+		func() error { return tmp.Chmod(info.Mode().Perm()) }, tmp.Sync,
+	} {
+		if err == nil {
+			err = step()
+		}
+	}
+	if err = cmp.Or(err, tmp.Close()); err != nil {
 		return err
 	}
 	return os.Rename(tmp.Name(), path)
@@ -118,12 +126,15 @@ func newUpdate() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "update [COLL] SELECTOR MODIFIER --file DOCS.jsonl",
 		Short: "Apply a modifier to documents of a file, and print them all",
-		Long: `update applies a MongoDB modifier, or a replacement, to the first document that the
-selector matches (to all with --multi), and prints all documents, one a line, or
-writes them back with --in-place. It changes all that match, or with an error none.`,
-		Example: `  replicad update '{"name": "apple"}' '{"$inc": {"price": 1}}' --file fruit.jsonl
-  replicad update '{}' '{"$unset": {"draft": 1}}' --multi --file fruit.jsonl --in-place
-  replicad update d1 '{"$set": {"rows.$[r].ok": true}}' --array-filter '{"r.n": {"$gt": 2}}' --file -`,
+		Long: `update applies a MongoDB modifier, or a replacement, to the first document that
+the selector matches (to all with --multi), and prints all documents, one a
+line, or writes them back with --in-place. It changes all that match, or with
+an error none.`,
+		Example: `  replicad update '{"name": "fig"}' '{"$inc": {"price": 1}}' --file fruit.jsonl
+  replicad update '{}' '{"$unset": {"draft": 1}}' --multi --in-place \
+      --file fruit.jsonl
+  replicad update d1 '{"$set": {"rows.$[r].ok": true}}' \
+      --array-filter '{"r.n": {"$gt": 2}}' --file -`,
 		Args: argsBetween(2, 3, "SELECTOR and MODIFIER"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			args, err := withoutCollection(args, 2)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -55,8 +56,9 @@ func (f *queryFlags) request(args []string) (request, error) {
 	return r, err
 }
 
-// queryCommand makes of cmd a command that asks a source one request.
-func queryCommand(cmd *cobra.Command, ask func(context.Context, io.Writer, source, request) error) *cobra.Command {
+// queryCommand makes of cmd a command that asks a source one request. ask tells how many
+// documents or values there were.
+func queryCommand(cmd *cobra.Command, ask func(context.Context, io.Writer, source, request) (int, error)) *cobra.Command {
 	var flags queryFlags
 	cmd.Args = argsBetween(0, 2, "COLL and perhaps a SELECTOR")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -66,11 +68,39 @@ func queryCommand(cmd *cobra.Command, ask func(context.Context, io.Writer, sourc
 		}
 		ctx := cmd.Context()
 		return flags.source.with(ctx, r.collection, func(src source) error {
-			return ask(ctx, cmd.OutOrStdout(), src, r)
+			n, err := ask(ctx, cmd.OutOrStdout(), src, r)
+			if err == nil && n == 0 {
+				flags.noteUnknown(ctx, cmd.ErrOrStderr(), src, r.collection)
+			}
+			return err
 		})
 	}
 	flags.add(cmd)
 	return cmd
+}
+
+// noteUnknown tells of a collection that the source does not have: to a slip in its name
+// the answer is else the same as to a selector that matches nothing.
+func (f *queryFlags) noteUnknown(ctx context.Context, stderr io.Writer, src source, collection string) {
+	if f.source.file != "" {
+		return // lines are of any collection
+	}
+	status, err := src.status(ctx)
+	if err != nil {
+		return
+	}
+	var names []string
+	for name := range status.Field("collections").Doc().Fields() {
+		if name == collection {
+			return
+		}
+		names = append(names, name)
+	}
+	if len(names) == 0 {
+		fmt.Fprintln(stderr, "there are no documents here, of any collection")
+		return
+	}
+	fmt.Fprintf(stderr, "there is no collection %q here, but %s\n", collection, shorten(strings.Join(names, ", "), 200))
 }
 
 func newFind() *cobra.Command {
@@ -82,16 +112,23 @@ func newFind() *cobra.Command {
 selector is a MongoDB selector in EJSON, or the id of one document; without one
 every document is printed.
 
-The daemon answers, or the file given with --db, or the lines given with --file.`,
-		Example: `  replicad find tasks '{"done": false, "list": "home"}' --sort -createdAt --limit 20
+The daemon answers, or the file given with --db, or the lines given with
+--file.`,
+		Example: `  replicad find tasks '{"done": false}' --sort -createdAt --limit 20
   replicad find tasks zGzR8vYbyKNCpPzxM
   replicad find tasks '{"n": {"$gt": 5}}' --db tasks.db --explain
-  cat docs.jsonl | replicad find docs '{"tags": "new"}' --file - --fields title,tags`,
-	}, func(ctx context.Context, out io.Writer, src source, r request) error {
+  cat docs.jsonl | replicad find '{"tags": "new"}' --file - --fields title,tags`,
+	}, func(ctx context.Context, out io.Writer, src source, r request) (n int, err error) {
 		if explain {
 			return askExplain(ctx, out, src, r)
 		}
-		return printLines(out, func(yield func(ejson.Doc) error) error { return src.find(ctx, r, yield) })
+		err = printLines(out, func(yield func(ejson.Doc) error) error {
+			return src.find(ctx, r, func(d ejson.Doc) error {
+				n++
+				return yield(d)
+			})
+		})
+		return n, err
 	})
 	cmd.Flags().BoolVar(&explain, "explain", false, "tell how the query is answered, and how long it took, instead of the documents")
 	return cmd
@@ -106,12 +143,12 @@ func newExplain() *cobra.Command {
 }
 
 // askExplain prints how a source answers a request.
-func askExplain(ctx context.Context, out io.Writer, src source, r request) error {
+func askExplain(ctx context.Context, out io.Writer, src source, r request) (int, error) {
 	d, err := src.explain(ctx, r)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	return printExplain(out, d)
+	return int(d.Field("of").Number()), printExplain(out, d)
 }
 
 func newCount() *cobra.Command {
@@ -120,13 +157,12 @@ func newCount() *cobra.Command {
 		Short: "Print how many documents a selector matches",
 		Example: `  replicad count tasks '{"done": false}'
   replicad count '{"price": {"$gt": 5}}' --file fruit.jsonl`,
-	}, func(ctx context.Context, out io.Writer, src source, r request) error {
+	}, func(ctx context.Context, out io.Writer, src source, r request) (int, error) {
 		n, err := src.count(ctx, r)
-		if err != nil {
-			return err
+		if err == nil {
+			_, err = fmt.Fprintln(out, n)
 		}
-		_, err = fmt.Fprintln(out, n)
-		return err
+		return n, err
 	})
 }
 
@@ -160,6 +196,9 @@ func newDistinct() *cobra.Command {
 					if _, err := out.Write(append(v.AppendJSON(nil), '\n')); err != nil {
 						return err
 					}
+				}
+				if values.Len() == 0 {
+					flags.noteUnknown(cmd.Context(), cmd.ErrOrStderr(), src, r.collection)
 				}
 				return out.Flush()
 			})

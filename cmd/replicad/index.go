@@ -27,10 +27,10 @@ func newIndex() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "index COLL [KEY[,KEY]]",
 		Short: "List the indexes of a collection, add one, or drop one",
-		Long: `index adds an index on the keys given, each a path with "-" before it to descend, and
-lists the indexes of the collection. Adding one that is there does nothing. The
-daemon, and a file given with --db, keep the definition; for lines given with --file
-it is made to be looked at.`,
+		Long: `index adds an index on the keys given, each a path with "-" before it to
+descend, and lists the indexes of the collection. Adding one that is there does
+nothing. The daemon, and a file given with --db, keep the definition; for lines
+given with --file it is made to be looked at.`,
 		Example: `  replicad index tasks
   replicad index tasks list,-createdAt
   replicad index sessions lastSeen --ttl 24h

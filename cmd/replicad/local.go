@@ -44,7 +44,7 @@ func openFile(ctx context.Context, path string) (*storeSource, error) {
 	db, err := persist.Open(ctx, path, persist.Options{})
 	if err != nil {
 		if errors.Is(err, persist.ErrLocked) {
-			return nil, fmt.Errorf("%w; ask the daemon that holds it with --addr", err)
+			return nil, fmt.Errorf("%w (--addr)", err)
 		}
 		return nil, err
 	}

@@ -24,11 +24,11 @@ func newLogin() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "login --user NAME | --token-file FILE",
 		Short: "Log the daemon in to the server",
-		Long: `login has the daemon log in to its server. The server's token is kept in the daemon's
-file, and used on every connection from then on; the password is not kept. It is asked
-for at the terminal, unless it comes from --password-file or REPLICAD_PASSWORD, and so
-is the one-time code of an account with a second factor. Neither is ever printed, or
-taken from the command line.
+		Long: `login has the daemon log in to its server. The server's token is kept in the
+daemon's file, and used on every connection from then on; the password is not
+kept. It is asked for at the terminal, unless it comes from --password-file or
+REPLICAD_PASSWORD, and so is the one-time code of an account with a second
+factor. Neither is ever printed, or taken from the command line.
 
 Without a connection to the server, login waits for one, --timeout at most.`,
 		Example: `  replicad login --user alice
@@ -65,9 +65,9 @@ func newLogout() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "logout",
 		Short: "Log the daemon out, and forget the token",
-		Long: `logout has the daemon forget its user and the server's token, at once, and ends the
-login at the server if there is a connection. Calls of the outbox that the user made
-stay, parked, until the same user logs in again.`,
+		Long: `logout has the daemon forget its user and the server's token, at once, and ends
+the login at the server if there is a connection. Calls of the outbox that the
+user made stay, parked, until the same user logs in again.`,
 		Example: `  replicad logout`,
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

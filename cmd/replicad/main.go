@@ -65,6 +65,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
 		fmt.Fprintln(stderr, "replicad: interrupted")
 		return exitSignal
+	case errors.Is(err, syscall.EPIPE):
+		return exitFailed // whoever reads has seen enough, as head does
 	case isUsage(err), !began:
 		fmt.Fprintf(stderr, "replicad: %v\nSee '%s --help'.\n", err, cmd.CommandPath())
 		return exitUsage
@@ -102,6 +104,7 @@ Begin with 'replicad demo'. It needs nothing else.`,
 		},
 	}
 	root.SetFlagErrorFunc(flagError)
+	addHelp(root)
 	for _, g := range []struct {
 		title string
 		cmds  []*cobra.Command

@@ -8,8 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/spf13/cobra"
 )
 
 // TestMain lets the test binary be the command, for tests that need processes.
@@ -114,6 +112,9 @@ func TestExitCodes(t *testing.T) {
 		want string
 	}{
 		{"help", []string{"--help"}, exitOK, ""},
+		{"help about nothing", []string{"help", "nosuch"}, exitUsage, `no command "nosuch"`},
+		{"help about nothing of a command's", []string{"help", "outbox", "lst"}, exitUsage, `no command "lst"; did you mean "list"?`},
+		{"help about an argument", []string{"help", "find", "x"}, exitUsage, "has no commands of its own"},
 		{"no command", []string{"fnd"}, exitUsage, `no command "fnd"; did you mean "find"?`},
 		{"no collection", []string{"find"}, exitUsage, "wants COLL and perhaps a SELECTOR, got 0 arguments"},
 		{"unknown flag", []string{"find", "c", "--nosuch"}, exitUsage, "unknown flag: --nosuch"},
@@ -218,16 +219,4 @@ func TestCompletion(t *testing.T) {
 	if got.code != exitOK || !strings.Contains(got.out, "replicad") {
 		t.Fatalf("exit %d, %d bytes", got.code, len(got.out))
 	}
-}
-
-// TestHelpHasExamples wants an example in the help of each command.
-func TestHelpHasExamples(t *testing.T) {
-	eachCommand(newRoot(), func(cmd *cobra.Command) {
-		if cmd.Example == "" || cmd.Short == "" {
-			t.Errorf("%s has no example, or no summary", cmd.CommandPath())
-		}
-		if got := replicad(t.Context(), "", append(strings.Fields(cmd.CommandPath())[1:], "--help")...); got.code != exitOK || got.errors != "" {
-			t.Errorf("%s --help: exit %d, %q", cmd.CommandPath(), got.code, got.errors)
-		}
-	})
 }

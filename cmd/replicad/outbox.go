@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,11 +20,11 @@ import (
 func newOutbox() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "outbox",
-		Short: "List, show, watch, retry, drop, export and import the calls that wait for the server, or failed",
-		Long: `outbox looks after the calls that 'replicad do', or a program, left to be made. A call
-is queued until it is sent, sent until the server has answered, parked while its user is
-not logged in, and failed if the server refused it; a call that went well is gone. What
-failed is kept until it is retried or dropped.
+		Short: "Look after the calls that wait for the server, or failed",
+		Long: `outbox looks after the calls that 'replicad do', or a program, left to be made.
+A call is queued until it is sent, sent until the server has answered, parked
+while its user is not logged in, and failed if the server refused it; a call
+that went well is gone. What failed is kept until it is retried or dropped.
 
 The daemon is asked, or the file of one that does not run (--db).`,
 		Example: `  replicad outbox list
@@ -91,7 +92,7 @@ func newOutboxList() *cobra.Command {
 			if err == nil && n == 0 && !asJSON {
 				fmt.Fprintln(cmd.ErrOrStderr(), "no calls")
 			}
-			return errors.Join(err, out.Flush())
+			return cmp.Or(err, out.Flush())
 		},
 	}
 	flags.add(cmd)
@@ -172,7 +173,7 @@ func newOutboxWatch() *cobra.Command {
 	var flags deskFlags
 	cmd := &cobra.Command{
 		Use:     "watch",
-		Short:   "Print the calls and then each change of them, one event as JSON a line",
+		Short:   "Print the calls and each change of them, one event as JSON a line",
 		Example: `  replicad outbox watch`,
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -250,9 +251,10 @@ func newOutboxDrop() *cobra.Command {
 	cmd := eachCall(&cobra.Command{
 		Use:   "drop ID... | --failed",
 		Short: "Take calls out of the outbox that failed, or were never sent",
-		Long: `drop takes calls out of the outbox for good: those that failed, and those that were
-never sent, whose effect on the documents here is taken back. A call that was sent, and
-has no answer yet, goes only with --force: the server may have made it.`,
+		Long: `drop takes calls out of the outbox for good: those that failed, and those that
+were never sent, whose effect on the documents here is taken back. A call that
+was sent, and has no answer yet, goes only with --force: the server may have
+made it.`,
 		Example: `  replicad outbox drop 1f6d0c9e-8f58-4f7e-9a55-0a5d3a1d4c11-9b1deb4d-7
   replicad outbox drop --failed`,
 	}, "dropped", func(ctx context.Context, d desk, id string) error { return d.drop(ctx, id, force) })
@@ -265,9 +267,9 @@ func newOutboxExport() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "export [ID...]",
 		Short: "Print calls in full, one as EJSON a line, for import elsewhere",
-		Long: `export prints calls as import takes them, all of them if none is named. They stay in
-the outbox: if they are to be sent from elsewhere, drop them here. A server that
-remembers the ids of calls makes a call once all the same.`,
+		Long: `export prints calls as import takes them, all of them if none is named. They
+stay in the outbox: if they are to be sent from elsewhere, drop them here. A
+server that remembers the ids of calls makes a call once all the same.`,
 		Example: `  replicad outbox export --db old.db > calls.jsonl`,
 		RunE: func(cmd *cobra.Command, ids []string) error {
 			return flags.with(cmd.Context(), func(d desk) error {
@@ -284,9 +286,9 @@ func newOutboxImport() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "import FILE",
 		Short: "Put exported calls into the outbox, all or none",
-		Long: `import puts the calls of a file (- for standard input) into the outbox, under the ids
-and with the seeds that they had; those that the outbox has already are left out. With
-a fault in one line, none is taken.`,
+		Long: `import puts the calls of a file (- for standard input) into the outbox, under
+the ids and with the seeds that they had; those that the outbox has already are
+left out. With a fault in one line, none is taken.`,
 		Example: `  replicad outbox import calls.jsonl
   replicad outbox export --db old.db | replicad outbox import -`,
 		Args: argsBetween(1, 1, "a FILE of exported calls, or -"),

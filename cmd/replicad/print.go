@@ -2,7 +2,7 @@ package main
 
 import (
 	"bufio"
-	"errors"
+	"cmp"
 	"fmt"
 	"io"
 	"time"
@@ -21,11 +21,19 @@ func printExplain(w io.Writer, d ejson.Doc) error {
 	return err
 }
 
-// printStatus prints what status answers, for people: a line a field.
+// printStatus prints what status answers, for people: a line a field, and one a
+// collection.
 func printStatus(w io.Writer, d ejson.Doc) error {
 	for name, v := range d.Fields() {
-		if name == "collections" {
+		switch name {
+		case "collections", "whole":
 			continue
+		case "subscriptions":
+			text := thousands(int(v.Number()))
+			if whole := d.Field("whole"); !whole.IsMissing() {
+				text += fmt.Sprintf(", of which the documents of %s are all here", thousands(int(whole.Number())))
+			}
+			v = ejson.StringValue(text)
 		}
 		if err := printField(w, name, v); err != nil {
 			return err
@@ -33,7 +41,7 @@ func printStatus(w io.Writer, d ejson.Doc) error {
 	}
 	colls := d.Field("collections").Doc()
 	for name, n := range colls.Fields() {
-		if _, err := fmt.Fprintf(w, "%-12s %s\n", "  "+name, plural(int(n.Number()), "document")); err != nil {
+		if _, err := fmt.Fprintf(w, "%-13s %s\n", "  "+name, plural(int(n.Number()), "document")); err != nil {
 			return err
 		}
 	}
@@ -50,7 +58,7 @@ func printField(w io.Writer, name string, v ejson.Value) error {
 	if v.Kind() != ejson.String {
 		text = string(v.AppendJSON(nil))
 	}
-	_, err := fmt.Fprintf(w, "%-12s %s\n", name, text)
+	_, err := fmt.Fprintf(w, "%-13s %s\n", name, text)
 	return err
 }
 
@@ -74,7 +82,7 @@ func printLines(w io.Writer, produce func(yield func(ejson.Doc) error) error) er
 		_, err := out.Write(line)
 		return err
 	})
-	return errors.Join(err, out.Flush())
+	return cmp.Or(err, out.Flush())
 }
 
 // printEvents is printLines with each line written at once.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,17 +40,18 @@ func newServe() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve the collections of a store over DDP",
-		Long: `serve is a DDP server over a store. It publishes each collection under its name; a
-subscription may give a selector, and options with sort, skip, limit and fields. With
---allow-writes it has Meteor's own methods /<coll>/insert, update and remove. Calls
-whose ids are unique for ever, as those of 'replicad do' are, are made once: what they
-were answered is kept in the file, in the commit of what they wrote.
+		Long: `serve is a DDP server over a store. It publishes each collection under its
+name; a subscription may give a selector, and options with sort, skip, limit
+and fields. With --allow-writes it has Meteor's own methods /<coll>/insert,
+update and remove. Calls whose ids are unique for ever, as those of 'replicad
+do' are, are made once: what they were answered is kept in the file, in the
+commit of what they wrote.
 
 There are no accounts: whoever can connect can read everything, and with
---allow-writes change everything. Listen on loopback, or behind something that knows
-who is who.`,
+--allow-writes change everything. Listen on loopback, or behind something that
+knows who is who.`,
 		Example: `  replicad serve --load tasks=tasks.jsonl
-  replicad serve --listen 127.0.0.1:3000 --db tasks.db --collection tasks --allow-writes`,
+  replicad serve --db tasks.db --collection tasks --allow-writes`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return runServe(cmd.Context(), cmd.InOrStdin(), cmd.ErrOrStderr(), flags)
@@ -57,7 +59,7 @@ who is who.`,
 	}
 	cmd.Flags().StringVar(&flags.listen, "listen", "127.0.0.1:3000", "address to listen on")
 	cmd.Flags().StringVar(&flags.db, "db", "", "the file to keep; without it everything is in memory")
-	cmd.Flags().StringArrayVar(&flags.loads, "load", nil, "fill a collection from JSON lines, `COLL=FILE.jsonl`; may be given again")
+	cmd.Flags().StringArrayVar(&flags.loads, "load", nil, "fill a collection from JSON lines, `COLL=FILE`; may be given again")
 	cmd.Flags().StringSliceVar(&flags.collections, "collection", nil, "publish this collection though it is empty")
 	cmd.Flags().StringArrayVar(&flags.indexes, "index", nil, "index a collection, `COLL:KEY[,KEY]`; may be given again")
 	cmd.Flags().BoolVar(&flags.allowWrites, "allow-writes", false, "let clients insert, update and remove")
@@ -96,7 +98,7 @@ func runServe(ctx context.Context, stdin io.Reader, stderr io.Writer, flags serv
 	defer func() { err = errors.Join(err, s.Close()) }()
 	if db != nil {
 		options.flush = db.Flush
-		defer func() { err = errors.Join(err, db.Close()) }()
+		defer func() { err = cmp.Or(err, db.Close()) }()
 	}
 	for _, ix := range indexes {
 		if err := s.Collection(ix.collection).Index(ix.keys...); err != nil {
@@ -113,6 +115,11 @@ func runServe(ctx context.Context, stdin io.Reader, stderr io.Writer, flags serv
 			return fmt.Errorf("--load: %w", err)
 		}
 		flags.collections = append(flags.collections, load.collection)
+	}
+	if db != nil { // what cannot be kept is not served
+		if err := db.Flush(ctx, s.Snapshot().Seq()); err != nil {
+			return err
+		}
 	}
 	options.collections = publishedNames(s, flags.collections)
 	srv := newStoreServer(s, options)

@@ -361,12 +361,3 @@ func TestServeWithoutWrites(t *testing.T) {
 		t.Fatalf("exit %d: %s", got.code, got.errors)
 	}
 }
-
-// TestDemo runs the whole story small, with its processes.
-func TestDemo(t *testing.T) {
-	asCommand(t)
-	got := replicad(t.Context(), "", "demo", "--docs", "500", "--check")
-	if got.code != exitOK || !strings.Contains(got.out, "replica and server are identical") {
-		t.Fatalf("exit %d\n%s%s", got.code, got.out, got.errors)
-	}
-}

@@ -17,11 +17,11 @@ func newWatch() *cobra.Command {
 	var flags queryFlags
 	cmd := &cobra.Command{
 		Use:   "watch COLL [SELECTOR]",
-		Short: "Print a result and then each change of it, one event as JSON a line",
+		Short: "Print a result and each change of it, one event as JSON a line",
 		Long: `watch prints the events of a live result, one as EJSON a line: "added" for each
-document of the initial result, one "ready", and from then on "added", "changed",
-"moved" and "removed" as they happen, until it is interrupted. "from" and "to" are
-places in the result, -1 where it has no order.
+document of the initial result, one "ready", and from then on "added",
+"changed", "moved" and "removed" as they happen, until it is interrupted.
+"from" and "to" are places in the result, -1 where it has no order.
 
 A file given with --db cannot change: its result is printed, and watch ends.
 Lines given with --file are taken in as they come; a line with an _id already
