@@ -3,8 +3,6 @@ package store
 import (
 	"bytes"
 	"slices"
-	"strings"
-	"sync"
 
 	"github.com/replicad/replicad/ddp/ejson"
 )
@@ -28,54 +26,6 @@ type built struct {
 	key  []byte
 	slot uint64
 	out  bool // is to be taken out, not put in
-}
-
-// buildIndexes makes indexes of all documents in one walk. The entries of each are
-// then sorted and laid into blocks, on as many processors as there are.
-func buildIndexes(defs []*definition, p *pages) []*index {
-	builders := make([]builder, len(defs))
-	for i, d := range defs {
-		builders[i] = builder{x: newIndex(d), entries: make([]built, 0, p.n)}
-	}
-	p.eachPage(func(first uint64, page []ejson.Doc) bool {
-		fetch(page)
-		for k := range page {
-			if d := page[k]; !d.IsZero() {
-				for i := range builders {
-					builders[i].add(first+uint64(k), d)
-				}
-			}
-		}
-		return true
-	})
-	var wg sync.WaitGroup
-	indexes := make([]*index, len(defs))
-	for i := range builders {
-		b := &builders[i]
-		indexes[i] = b.x
-		if i == len(defs)-1 || len(b.entries) < bulk {
-			b.finish()
-		} else {
-			wg.Go(b.finish)
-		}
-	}
-	wg.Wait()
-	return indexes
-}
-
-// add gathers the entries of a document.
-func (b *builder) add(slot uint64, d ejson.Doc) {
-	if key, one := b.one(d); one {
-		b.entries = append(b.entries, built{key: key, slot: slot})
-		return
-	}
-	var multi bool
-	if b.news, multi = b.x.key.Append(b.news[:0], d); multi {
-		b.x.multi++
-	}
-	for _, k := range b.news {
-		b.entries = append(b.entries, built{key: k, slot: slot})
-	}
 }
 
 // one returns the only key of a document. It stays good when others are read.
@@ -165,12 +115,6 @@ func (b *builder) changeMany(slot uint64, before, after ejson.Doc) {
 	}
 }
 
-// finish fills the index, which is empty.
-func (b *builder) finish() {
-	b.order()
-	b.x.fill(b)
-}
-
 // reset makes an empty builder ready for an index.
 func (b *builder) reset(x *index) { b.x, b.multi, b.changed = x, x.multi, false }
 
@@ -188,38 +132,4 @@ func (b *builder) clear() {
 	b.chunk, b.entries, b.olds, b.news, b.groups = b.chunk[:0], b.entries[:0], b.olds[:0], b.news[:0], b.groups[:0]
 }
 
-// fill lays the entries of a builder, in their order, into the leaves of an empty
-// index. They are left with an eighth to spare, so that the first inserts do not
-// split all of them.
-func (x *index) fill(b *builder) {
-	const most = blockMax - blockMax/8
-	x.size = len(b.refs)
-	for refs := b.refs; len(refs) > 0; {
-		n, size := 1, len(b.at(refs[0]).key)
-		for n < min(most, len(refs)) && size+len(b.at(refs[n]).key) <= blockData {
-			size += len(b.at(refs[n]).key)
-			n++
-		}
-		made := b.block(refs[:n])
-		x.keys += int(made.keys)
-		if refs = refs[n:]; len(refs) == 0 {
-			x.tree.Set(leaf{slot: noTop, block: made})
-			break
-		}
-		top := made.entry(n - 1)
-		x.tree.Set(leaf{top.key, top.slot, made})
-	}
-}
-
 func (b *builder) at(ref uint64) *built { return &b.entries[uint32(ref)] }
-
-// block returns a block of some entries.
-func (b *builder) block(refs []uint64) *block {
-	first, last := view(b.at(refs[0]).key), view(b.at(refs[len(refs)-1]).key)
-	n := common(first, last) // keys in between share it too
-	made := &block{prefix: strings.Clone(first[:n])}
-	for _, r := range refs {
-		made.push(b.at(r).key, b.at(r).slot)
-	}
-	return made
-}
