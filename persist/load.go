@@ -25,12 +25,48 @@ func (db *DB) Records() iter.Seq2[store.Record, error] {
 }
 
 // batchSize is how many records are handed over at once. Several batches may be
-// on their way: the file is read and verified on one core while the other puts
-// documents into a store.
+// on their way: the file is read on one core while the other puts documents into a
+// store. Who has less to do verifies them.
 const (
 	batchSize = 256
 	batches   = 4
 )
+
+// found is a document as it is in the file.
+type found struct {
+	collection string
+	slot       uint64
+	raw        string
+}
+
+// batch is some documents on their way.
+type batch struct {
+	found []found
+	docs  []ejson.Doc // of found; those that are verified
+}
+
+// verify makes documents of what was found.
+func (b *batch) verify() error {
+	for i := len(b.docs); i < len(b.found); i++ {
+		f := &b.found[i]
+		doc, err := ejson.FromRaw(f.raw)
+		if err != nil {
+			return damaged("document in slot %d of %q: %v", f.slot, f.collection, err)
+		}
+		b.docs = append(b.docs, doc)
+	}
+	return nil
+}
+
+func (b *batch) clear() {
+	clear(b.found)
+	clear(b.docs)
+	b.found, b.docs = b.found[:0], b.docs[:0]
+}
+
+func newBatch() *batch {
+	return &batch{make([]found, 0, batchSize), make([]ejson.Doc, 0, batchSize)}
+}
 
 func records(path string, bolt *bbolt.DB) iter.Seq2[store.Record, error] {
 	return func(yield func(store.Record, error) bool) {
@@ -51,33 +87,41 @@ func records(path string, bolt *bbolt.DB) iter.Seq2[store.Record, error] {
 // hand loads in a goroutine of its own, which has ended when hand returns, and
 // so has tx.
 func hand(tx *bbolt.Tx, yield func(store.Record) bool) error {
-	ready := make(chan []store.Record, batches)
-	used := make(chan []store.Record, batches+2) // never full: there are no more batches
+	ready := make(chan *batch, batches)
+	used := make(chan *batch, batches+2) // never full: there are no more batches
 	stop := make(chan struct{})
 	var err error // valid when ready is closed
 	go func() {
 		defer close(ready)
 		defer guard(tx.Rollback)
-		batch := make([]store.Record, 0, batchSize)
-		send := func() bool {
+		b := newBatch()
+		send := func() error {
+			if len(ready) > 0 { // the other side has enough to do
+				if err := b.verify(); err != nil {
+					return err
+				}
+			}
 			select {
-			case ready <- batch:
+			case ready <- b:
 			case <-stop:
-				return false
+				return errStopped
 			}
 			select {
-			case batch = <-used:
+			case b = <-used:
 			default:
-				batch = make([]store.Record, 0, batchSize)
+				b = newBatch()
 			}
-			return true
+			return nil
 		}
-		err = load(tx, func(r store.Record) bool {
-			batch = append(batch, r)
-			return len(batch) < batchSize || send()
+		err = load(tx, func(f found) error {
+			b.found = append(b.found, f)
+			if len(b.found) < batchSize {
+				return nil
+			}
+			return send()
 		})
-		if err == nil && len(batch) > 0 && !send() {
-			err = errStopped
+		if err == nil && len(b.found) > 0 {
+			err = send()
 		}
 	}()
 	defer func() { // also if yield panics
@@ -85,22 +129,25 @@ func hand(tx *bbolt.Tx, yield func(store.Record) bool) error {
 		for range ready {
 		}
 	}()
-	for batch := range ready {
-		for _, r := range batch {
-			if !yield(r) {
+	for b := range ready {
+		if err := b.verify(); err != nil {
+			return err
+		}
+		for i, doc := range b.docs {
+			if !yield(store.Record{Collection: b.found[i].collection, Slot: b.found[i].slot, Doc: doc}) {
 				return errStopped
 			}
 		}
-		clear(batch)
-		used <- batch[:0]
+		b.clear()
+		used <- b
 	}
 	return err
 }
 
 var errStopped = damage("stopped by the reader")
 
-// load calls yield with each document of the file.
-func load(tx *bbolt.Tx, yield func(store.Record) bool) error {
+// load calls yield with each document of the file, until it returns an error.
+func load(tx *bbolt.Tx, yield func(found) error) error {
 	var st *state
 	var overlay [][]entry
 	err := guard(func() (err error) {
@@ -208,16 +255,9 @@ func eachValue(tx *bbolt.Tx, name []byte, found *sums, fn func(name, k, v []byte
 }
 
 // loadCollection merges the base of a collection with what the log says of it.
-func loadCollection(tx *bbolt.Tx, c *collection, overlay []entry, yield func(store.Record) bool) error {
+func loadCollection(tx *bbolt.Tx, c *collection, overlay []entry, yield func(found) error) error {
 	emit := func(slot uint64, raw string) error {
-		doc, err := ejson.FromRaw(raw)
-		if err != nil {
-			return damaged("document in slot %d of %q: %v", slot, c.name, err)
-		}
-		if !yield(store.Record{Collection: c.name, Slot: slot, Doc: doc}) {
-			return errStopped
-		}
-		return nil
+		return yield(found{collection: c.name, slot: slot, raw: raw})
 	}
 	// below emits what the overlay has below a slot.
 	below := func(slot uint64) error {
