@@ -26,6 +26,10 @@ func (s *simulation) login() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
 		r.Logout(ctx)
+		// An image without this would be put back when the server knows of it.
+		if err := r.Flush(context.Background()); err != nil {
+			s.fault("flush: %v", err)
+		}
 	default:
 		user := []string{"ann", "bob"}[s.rng.IntN(2)]
 		s.say("login %s", user)
