@@ -53,17 +53,7 @@ type shelf struct {
 
 // get returns the document at slot, or the zero Doc.
 func (p *pages) get(slot uint64) ejson.Doc {
-	n := p.root
-	if n == nil || slot>>p.shift >= nodeLen {
-		return ejson.Doc{}
-	}
-	for shift := p.shift; shift > leafBits; {
-		if n = n.kids[slot>>shift%nodeLen]; n == nil {
-			return ejson.Doc{}
-		}
-		shift -= nodeBits
-	}
-	s := n.shelves[slot>>leafBits%nodeLen]
+	s := p.shelf(slot)
 	if s == nil {
 		return ejson.Doc{}
 	}
@@ -74,11 +64,37 @@ func (p *pages) get(slot uint64) ejson.Doc {
 	return page[slot%pageLen]
 }
 
+// shelf returns the shelf of a slot, or nil.
+func (p *pages) shelf(slot uint64) *shelf {
+	n := p.root
+	if n == nil || slot>>p.shift >= nodeLen {
+		return nil
+	}
+	for shift := p.shift; shift > leafBits; {
+		if n = n.kids[slot>>shift%nodeLen]; n == nil {
+			return nil
+		}
+		shift -= nodeBits
+	}
+	return n.shelves[slot>>leafBits%nodeLen]
+}
+
 // read reads the documents at some slots, at most pageLen. Nothing is done with them
 // meanwhile, so that the processor waits for the memory of all of them at once.
 func (p *pages) read(slots []uint64, docs *[pageLen]ejson.Doc) {
+	var s *shelf
+	at := uint64(1<<64 - 1)
 	for i, slot := range slots {
-		docs[i%pageLen] = p.get(slot)
+		if slot>>leafBits != at {
+			at = slot >> leafBits
+			s = p.shelf(slot)
+		}
+		docs[i%pageLen] = ejson.Doc{}
+		if s != nil {
+			if page := s.pages[slot>>pageBits%shelfLen]; page != nil {
+				docs[i%pageLen] = page[slot%pageLen]
+			}
+		}
 	}
 }
 

@@ -211,7 +211,10 @@ func (q Query[T]) Each() iter.Seq2[T, error] {
 		}
 		w := sp.window()
 		w.yield = func(_ uint64, d ejson.Doc) bool {
-			t, err := decode[T](sp.Project(d))
+			if sp.Fields != nil {
+				d = sp.Project(d)
+			}
+			t, err := decode[T](d)
 			return yield(t, err) && err == nil
 		}
 		sp.fill(v, p, &w)

@@ -65,9 +65,7 @@ func (w *window) pass(slot uint64, d ejson.Doc) bool {
 		w.skip--
 		return true
 	}
-	if w.left > 0 {
-		w.left--
-	}
+	w.left-- // what is negative stays so
 	return w.yield(slot, d) && w.left != 0
 }
 
@@ -193,15 +191,19 @@ func (sp *Spec) candidates(v *version, p *planned, w *window) {
 	}
 }
 
-// pass passes on the documents at some slots.
+// pass passes on the documents at some slots. Those that are skipped are not read.
 func pass(v *version, slots []uint64, w *window) {
+	skipped := min(w.skip, len(slots))
+	w.skip -= skipped
+	slots = slots[skipped:]
 	var docs [pageLen]ejson.Doc
 	for len(slots) > 0 {
 		n := w.most(min(len(slots), len(docs)))
 		v.pages.read(slots[:n], &docs)
 		for i := range docs[:n] {
 			w.met++
-			if !w.pass(slots[i], docs[i]) {
+			w.left--
+			if !w.yield(slots[i], docs[i]) || w.left == 0 {
 				return
 			}
 		}
