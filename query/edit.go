@@ -178,10 +178,8 @@ func (n *editNode) value(e *edition, v ejson.Value) (ejson.Value, error) {
 	}
 	switch v.Kind() {
 	case ejson.Object:
-		for _, s := range n.segs {
-			if s.text[0] == '$' {
-				return v, n.fault("there is a document and no list for " + s.text)
-			}
+		if err := n.noList(e, "there is a document and no list for "); err != nil {
+			return v, err
 		}
 		d, err := n.document(e, v.Doc())
 		return d.Value(), err
@@ -210,16 +208,31 @@ func (n *editNode) pops() bool {
 // create makes a document where there is nothing, if an edit puts something
 // into it.
 func (n *editNode) create(e *edition) (ejson.Value, error) {
-	for _, s := range n.segs {
-		if s.text[0] == '$' {
-			return ejson.Value{}, n.fault("there is no list for " + s.text)
-		}
+	if err := n.noList(e, "there is no list for "); err != nil {
+		return ejson.Value{}, err
 	}
 	d, err := n.document(e, ejson.Doc{})
 	if err != nil || d.Len() == 0 {
 		return ejson.Value{}, err
 	}
 	return d.Value(), nil
+}
+
+// noList finds fault with positions where there is no list. What makes nothing
+// passes by a position that is known.
+func (n *editNode) noList(e *edition, fault string) error {
+	for i, s := range n.segs {
+		if s.text[0] != '$' {
+			continue
+		}
+		if s.text == "$" && e.at.Index >= 0 {
+			if w, err := n.subs[i].value(e, ejson.Value{}); err == nil && w.IsMissing() {
+				continue
+			}
+		}
+		return n.fault(fault + s.text)
+	}
+	return nil
 }
 
 // list applies the edits below n to the elements of a list.

@@ -13,7 +13,7 @@ var fieldOperators = []string{
 	"$eq", "$ne", "$gt", "$gte", "$lt", "$lte", "$in", "$nin", "$not", "$exists", "$type",
 	"$mod", "$regex", "$options", "$size", "$all", "$elemMatch",
 	"$bitsAllSet", "$bitsAnySet", "$bitsAllClear", "$bitsAnyClear",
-	"$near", "$nearSphere", "$maxDistance", "$minDistance", "$geoWithin", "$within", "$comment",
+	"$near", "$nearSphere", "$maxDistance", "$minDistance", "$geoWithin", "$within",
 }
 
 func isFieldOperator(op string) bool {
@@ -41,7 +41,7 @@ func (c *compiler) operators(at string, d ejson.Doc) ([]clause, error) {
 			return nil, err
 		}
 		if cl.pred == nil && len(cl.all) == 0 && !cl.deny {
-			continue // $options, $comment and their like, heard by their neighbours
+			continue // $options and its like, heard by their neighbours
 		}
 		cl.op = op
 		list = append(list, cl)
@@ -88,10 +88,11 @@ func (c *compiler) operator(at, op string, v ejson.Value, d ejson.Doc) (clause, 
 		}
 		return clause{}, nil
 	case "$size":
-		if v.Kind() != ejson.Number || v.Number() < 0 || v.Number() != math.Trunc(v.Number()) || v.Number() > math.MaxInt32 {
+		n, ok := wholeNumber(v)
+		if !ok || n < 0 {
 			return clause{}, syntaxError(at, op, "wants a whole number from 0 up, got %s", metNumber(v))
 		}
-		return clause{pred: sizeIs{int(v.Number())}, whole: true, price: 2}, nil
+		return clause{pred: sizeIs{int(min(n, math.MaxInt32))}, whole: true, price: 2}, nil
 	case "$all":
 		return c.all(at, v)
 	case "$elemMatch":
@@ -106,7 +107,7 @@ func (c *compiler) operator(at, op string, v ejson.Value, d ejson.Doc) (clause, 
 	case "$near", "$nearSphere", "$maxDistance", "$minDistance", "$geoWithin", "$within":
 		return c.geo(at, op, v, d)
 	case "$comment":
-		return clause{}, nil
+		return clause{}, syntaxError(at, op, `stands at the top of a selector, as in {$comment: "…"}`)
 	case "$geoIntersects":
 		return clause{}, syntaxError(at, op, "is not available; use $geoWithin with points")
 	case "$where", "$text", "$expr", "$jsonSchema", "$and", "$or", "$nor":

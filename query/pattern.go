@@ -50,11 +50,24 @@ func (t *translator) run() error {
 	if err := t.findGroups(); err != nil {
 		return err
 	}
-	err := t.pattern()
+	err := t.sticky()
 	if err == errAgain {
 		*t = translator{src: t.src, flags: t.flags, names: t.names, back: true}
-		err = t.pattern()
+		err = t.sticky()
 	}
+	return err
+}
+
+// sticky writes the pattern, which matches only where the text begins if it has
+// the flag y.
+func (t *translator) sticky() error {
+	if !t.flag("y") {
+		return t.pattern()
+	}
+	t.out.WriteString(`\A(?:`)
+	t.note(stepStart, 0)
+	err := t.pattern()
+	t.out.WriteByte(')')
 	return err
 }
 

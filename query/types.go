@@ -52,15 +52,18 @@ func typeSet(at string, v ejson.Value) (kindSet, error) {
 	switch v.Kind() {
 	case ejson.Number:
 		code := v.Number()
-		if code < -1 || (code > 19 && code != 127) {
-			return 0, syntaxError(at, op, "no type has the code %s", metNumber(v))
-		}
 		for _, t := range bsonTypes {
 			if t.code == code {
 				return t.kinds, nil
 			}
 		}
-		return 0, nil // 0, or a fraction: the code of no type
+		switch {
+		case code == 0:
+			return 0, syntaxError(at, op, "no type has the code 0; did you mean {$exists: false}?")
+		case code < -1 || code > 19:
+			return 0, syntaxError(at, op, "no type has the code %s", metNumber(v))
+		}
+		return 0, nil // a fraction or NaN, as in Meteor: the code of no type
 	case ejson.String:
 		for _, t := range bsonTypes {
 			if t.alias == v.Str() {
