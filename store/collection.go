@@ -24,8 +24,13 @@ type Collection[T any] struct {
 // bson or json tags, a map[string]any, or ejson.Doc itself, which costs nothing.
 func Of[T any](s *Store, name string) Collection[T] {
 	c := Collection[T]{s: s, name: name}
-	if i, ok := s.current.Load().numbers[name]; ok {
-		c.place = i + 1
+	// A snapshot would tell, but the next write would pay for it; and whoever holds
+	// the lock for long is not waited for.
+	if s.view.TryLock() {
+		if i, ok := s.numbers[name]; ok {
+			c.place = i + 1
+		}
+		s.view.Unlock()
 	}
 	return c
 }
