@@ -59,7 +59,7 @@ func barChart(title string, panels []bars) string {
 		bottom := y + row*len(p.bars)
 		for d := from; d <= to; d++ {
 			x := at(math.Pow(10, d))
-			fmt.Fprintf(&b, `<line x1="%.1f" y1="%d" x2="%.1f" y2="%d" stroke="%s"/><text x="%.1f" y="%d" text-anchor="middle" fill="#666" font-size="10">%s</text>`+"\n", x, y, x, bottom, colourGrid, x, bottom+12, figure(math.Pow(10, d)))
+			fmt.Fprintf(&b, `<line x1="%.1f" y1="%d" x2="%.1f" y2="%d" stroke="%s"/><text x="%.1f" y="%d" text-anchor="middle" fill="#666" font-size="10">%s</text>`+"\n", x, y, x, bottom, colourGrid, x, bottom+12, tick(math.Pow(10, d)))
 		}
 		list := slices.Clone(p.bars)
 		slices.SortStableFunc(list, func(a, b bar) int {
@@ -125,11 +125,11 @@ func lineChart(title, xTitle, yTitle string, lines []line) string {
 	fmt.Fprintf(&b, `<rect width="%d" height="%d" fill="white"/><text x="12" y="24" font-size="16" font-weight="bold">%s</text>`+"\n", width, height, html.EscapeString(title))
 	for d := x0; d <= x1; d++ {
 		v := math.Pow(10, d)
-		fmt.Fprintf(&b, `<line x1="%.1f" y1="%d" x2="%.1f" y2="%d" stroke="%s"/><text x="%.1f" y="%d" text-anchor="middle">%s</text>`+"\n", x(v), top, x(v), height-bottom, colourGrid, x(v), height-bottom+16, figure(v))
+		fmt.Fprintf(&b, `<line x1="%.1f" y1="%d" x2="%.1f" y2="%d" stroke="%s"/><text x="%.1f" y="%d" text-anchor="middle">%s</text>`+"\n", x(v), top, x(v), height-bottom, colourGrid, x(v), height-bottom+16, tick(v))
 	}
 	for d := y0; d <= y1; d++ {
 		v := math.Pow(10, d)
-		fmt.Fprintf(&b, `<line x1="%d" y1="%.1f" x2="%d" y2="%.1f" stroke="%s"/><text x="%d" y="%.1f" text-anchor="end">%s</text>`+"\n", left, y(v), width-right, y(v), colourGrid, left-6, y(v)+4, figure(v))
+		fmt.Fprintf(&b, `<line x1="%d" y1="%.1f" x2="%d" y2="%.1f" stroke="%s"/><text x="%d" y="%.1f" text-anchor="end">%s</text>`+"\n", left, y(v), width-right, y(v), colourGrid, left-6, y(v)+4, tick(v))
 	}
 	fmt.Fprintf(&b, `<text x="%d" y="%d" text-anchor="middle">%s (log)</text>`+"\n", (left+width-right)/2, height-12, html.EscapeString(xTitle))
 	fmt.Fprintf(&b, `<text x="16" y="%d" transform="rotate(-90 16 %d)" text-anchor="middle">%s (log)</text>`+"\n", (top+height-bottom)/2, (top+height-bottom)/2, html.EscapeString(yTitle))
@@ -149,7 +149,8 @@ func lineChart(title, xTitle, yTitle string, lines []line) string {
 			fmt.Fprintf(&b, `<circle cx="%.1f" cy="%.1f" r="3" fill="%s"/>`, x(p[0]), y(p[1]), colour)
 		}
 		last = max(end(i), last+15)
-		fmt.Fprintf(&b, `<polyline points="%s" fill="none" stroke="%s" stroke-width="2"/><text x="%.1f" y="%.1f" fill="%s">%s</text>`+"\n", strings.Join(path, " "), colour, float64(width-right+8), last+4, colour, html.EscapeString(lines[i].name))
+		fmt.Fprintf(&b, `<line x1="%d" y1="%.1f" x2="%d" y2="%.1f" stroke="%s" stroke-width=".7"/>`, width-right, end(i), width-right+14, last, colour)
+		fmt.Fprintf(&b, `<polyline points="%s" fill="none" stroke="%s" stroke-width="2"/><text x="%.1f" y="%.1f" fill="%s">%s</text>`+"\n", strings.Join(path, " "), colour, float64(width-right+17), last+4, colour, html.EscapeString(lines[i].name))
 	}
 	b.WriteString("</svg>\n")
 	return b.String()

@@ -77,7 +77,7 @@ func TestProcess(t *testing.T) {
 		}
 		p.kill()
 	}
-	p := &proc{argv: []string{"/bin/sh", "-c", `read line; echo '{"works":["W2"]}'; cat >/dev/null`}, dir: t.TempDir()}
+	p := &proc{argv: []string{"/bin/sh", "-c", `read line; echo '{"works":["W2"]}'; read line; echo '{}'; cat >/dev/null`}, dir: t.TempDir()}
 	if _, err := p.ask(t.Context(), peer.Request{Op: "check"}, time.Millisecond); err == nil || !strings.Contains(err.Error(), "not done in 1ms") {
 		t.Error(err)
 	}
@@ -118,8 +118,8 @@ func TestMissed(t *testing.T) {
 func sample() *Results {
 	r := &Results{N: 100_000, Rounds: 3, Took: "1s", How: []How{{us, "as it is"}, {"sqlite", "so"}}, Missing: map[string]string{"badger": "it could not be built"}}
 	for _, c := range []Cell{
-		{Peer: us, Work: "W2", Unit: "µs", Samples: []float64{.05, .04, .06}},
-		{Peer: "sqlite", Work: "W2", Unit: "µs", Samples: []float64{2.5, 2.5, 2.5}},
+		{Peer: us, Work: "W2", Unit: "µs", Samples: []float64{.05, .04, .06}, Ops: 1000},
+		{Peer: "sqlite", Work: "W2", Unit: "µs", Samples: []float64{2.5, 2.5, 2.5}, Ops: 2},
 		{Peer: us, Work: "W1", Unit: "k docs/s", Samples: []float64{1000}, Bytes: 400},
 		{Peer: "sqlite", Work: "W1", Unit: "k docs/s", Samples: []float64{2000}, Bytes: 800},
 	} {
@@ -127,6 +127,7 @@ func sample() *Results {
 		r.Cells = append(r.Cells, c)
 	}
 	r.fail("sqlite", "W3", "not done in 1s")
+	r.Yard = []*Yardstick{{Name: yardHot, Unit: "ns", There: 30, Here: []float64{60, 50}}}
 	for _, n := range []string{"10000", "100000"} {
 		r.Ours = append(r.Ours, Bench{"W2/N=" + n + "/all/FindID", 1, map[string]float64{"ns/op": 40, "allocs/op": 0, "B/op": 0}})
 	}
@@ -136,12 +137,14 @@ func sample() *Results {
 func TestMarkdown(t *testing.T) {
 	page := markdown(sample())
 	for _, want := range []string{
-		"| **0.05** ±20 %", "2.5", "(50.0)", // W2: fifty times better
-		"2,000 ±0 %, 1 rounds (0.5)", // W1: half as good, in fewer rounds
-		"- W3, sqlite: not done in 1s",
+		"| **0.05** ±20 %", "2.50 ±0 %, 3 rounds of 2 operations (50.0)", // W2: fifty times better
+		"2,000 1 round (0.5)", // W1: half as good, in fewer rounds
+		"- not done in 1s: sqlite W3",
 		"- badger: it could not be built",
-		"| W1 load | 1,200 k docs/s with both indexes | 1,000 k docs/s | **missed** by 20 %",
-		"| W2 | at most 50 ns | 0.05 µs | met |",
+		"| W1 load | 1,200 k docs/s with both indexes | 1,000 k docs/s | **missed**, 1.20 × |",
+		"| W2 | at most 50 ns | 0.05 µs | met | 1.00 × Go map of 100,000 ids, one of 4,096 in turn (goal: 1.67) |",
+		"| Go map of 100,000 ids, one of 4,096 in turn | 60.0, 50.0 ns | 30.0 ns | 1.67 × |",
+		"| **W2** all FindID | 40.0 ns | 40.0 ns | 0 (0 B) |",
 		"- **sqlite**: so.",
 		"charts/growth.svg",
 	} {

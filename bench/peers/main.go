@@ -6,14 +6,16 @@
 // It builds the peers in Go and installs those of npm (into folders that git ignores);
 // one that cannot be had is named as missing and the rest goes on. Every peer is a
 // process of its own and keeps the same seeded data set, which is compared by digest.
-// Then each workload is asked of all of them, and their answers compared; and at last
-// timed: after a warm-up, peers take turns, several rounds of each workload, so that
-// what disturbs the machine disturbs all. At the end come our own benchmarks, for what
-// no peer has and for the growth with N.
+// Our own benchmarks come first, for what no peer has and for the growth with N. Then
+// each workload is asked of all peers, their answers are compared, and it is timed:
+// after a warm-up peers take turns, several rounds, so that what disturbs the machine
+// disturbs all. Each peer has its share of the time for each workload: one that is slow
+// makes fewer rounds, of fewer operations, and the page says so. Before and after come
+// a few measures of the bare machine, for comparison with others.
 //
-// It writes bench/RESULTS.md, bench/results.json and bench/charts. About 13 minutes
-// with -n 100000 on two cores, and about 4 more with -million; -quick takes two, and
-// writes to a folder "quick" that git ignores.
+// It writes bench/RESULTS.md, bench/results.json and bench/charts, within 20 minutes on
+// two cores, with -n 100000 and with -million, too; -quick takes two minutes, and
+// writes to a folder that git ignores.
 package main
 
 import (
@@ -44,7 +46,7 @@ func main() {
 	var o options
 	flag.IntVar(&o.n, "n", 100_000, "documents")
 	flag.IntVar(&o.rounds, "rounds", 5, "timed rounds of each workload")
-	flag.DurationVar(&o.limit, "limit", 14*time.Minute, "time after which no further workload is begun")
+	flag.DurationVar(&o.limit, "limit", 19*time.Minute, "about how long it may take: where that is too short there are fewer rounds")
 	flag.DurationVar(&o.target, "target", 100*time.Millisecond, "length of one timed run")
 	flag.StringVar(&o.only, "only", "", "a regular expression: only the peers (beside replicad) that it matches")
 	flag.BoolVar(&o.growth, "growth", true, "run our own benchmarks, W1 to W15, too")
@@ -82,6 +84,11 @@ func measure(ctx context.Context, o options) error {
 			res.Flags += fmt.Sprintf(" -%s %v", f.Name, f.Value)
 		}
 	})
+	res.Yard = yardsticks()
+	progress("what the bare machine does")
+	if err := calibrate(ctx, res.Yard); err != nil {
+		return err
+	}
 	// Benchmarks of our own run alone, before the peers take memory.
 	if o.growth {
 		if res.Ours, err = ourBenchmarks(ctx, o.million); err != nil {
@@ -90,10 +97,14 @@ func measure(ctx context.Context, o options) error {
 	}
 	r := &runner{o: o, dir: dir, deadline: deadline, procs: procs, res: res}
 	defer r.stop()
-	r.check(ctx)
-	r.time(ctx)
+	r.start(ctx)
+	r.run(ctx)
 	if ctx.Err() != nil {
 		return ctx.Err()
+	}
+	r.stop()
+	if err := calibrate(ctx, res.Yard); err != nil {
+		progress("the bare machine: %v", err) // half of the yardsticks is better than no page
 	}
 	res.Took = time.Since(begin).Round(time.Second).String()
 	if err := write(o.out, res); err != nil {

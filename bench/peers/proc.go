@@ -41,7 +41,7 @@ func (t *tail) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// start runs the process and has it load the data.
+// start runs the process and has it make the data.
 func (p *proc) start(ctx context.Context) error {
 	if err := os.MkdirAll(p.dir, 0o700); err != nil {
 		return err
@@ -77,6 +77,11 @@ func (p *proc) start(ctx context.Context) error {
 	return err
 }
 
+// load has it load the data, which is timed.
+func (p *proc) load() (peer.Reply, error) {
+	return p.exchange(peer.Request{Op: "time", Work: "W1"}, 3*time.Minute)
+}
+
 // ask sends a request and returns the reply. A process that does not answer in time
 // is killed, and started anew for the next request.
 func (p *proc) ask(ctx context.Context, q peer.Request, within time.Duration) (peer.Reply, error) {
@@ -89,6 +94,9 @@ func (p *proc) ask(ctx context.Context, q peer.Request, within time.Duration) (p
 			p.gone = fmt.Errorf("it does not start: %w", err)
 			return peer.Reply{}, p.gone
 		}
+		if _, err := p.load(); err != nil {
+			return peer.Reply{}, err
+		}
 	}
 	return p.exchange(q, within)
 }
@@ -99,17 +107,14 @@ func (p *proc) exchange(q peer.Request, within time.Duration) (r peer.Reply, err
 		return r, err
 	}
 	if _, err := p.in.Write(append(line, '\n')); err != nil {
-		p.kill()
-		return r, err
+		return r, p.died()
 	}
 	timer := time.NewTimer(within)
 	defer timer.Stop()
 	select {
 	case answer, ok := <-p.lines:
 		if !ok {
-			p.kill()
-			lines := strings.Split(strings.TrimSpace(string(p.said.text)), "\n")
-			return r, fmt.Errorf("it died: %.200s", lines[len(lines)-1])
+			return r, p.died()
 		}
 		if err := json.Unmarshal(answer, &r); err != nil {
 			return r, err
@@ -122,6 +127,13 @@ func (p *proc) exchange(q peer.Request, within time.Duration) (r peer.Reply, err
 		p.kill()
 		return r, fmt.Errorf("not done in %v", within)
 	}
+}
+
+// died returns the last that a dead process said.
+func (p *proc) died() error {
+	p.kill()
+	lines := strings.Split(strings.TrimSpace(string(p.said.text)), "\n")
+	return fmt.Errorf("it died: %.200s", lines[len(lines)-1])
 }
 
 func (p *proc) kill() {

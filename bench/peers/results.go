@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"strconv"
@@ -19,6 +20,7 @@ type Results struct {
 	Missing map[string]string            `json:"missing,omitempty"` // peer, reason
 	Wrong   []string                     `json:"wrong,omitempty"`   // answers that differ
 	Ours    []Bench                      `json:"ours,omitempty"`    // our own benchmarks
+	Yard    []*Yardstick                 `json:"yard,omitempty"`
 }
 
 // How is how a peer is used.
@@ -29,8 +31,9 @@ type Cell struct {
 	Peer    string    `json:"peer"`
 	Work    string    `json:"work"`
 	Unit    string    `json:"unit"`
-	Samples []float64 `json:"samples"` // a round each
-	Ops     int       `json:"ops"`     // operations a round
+	Samples []float64 `json:"samples"`        // a round each
+	Ops     int       `json:"ops"`            // operations a round
+	Cold    bool      `json:"cold,omitempty"` // the one sample is the first run
 	Median  float64   `json:"median"`
 	Low     float64   `json:"low"`
 	High    float64   `json:"high"`
@@ -42,6 +45,28 @@ type Cell struct {
 func (c *Cell) settle() {
 	c.Median = median(c.Samples)
 	c.Low, c.High = slices.Min(c.Samples), slices.Max(c.Samples)
+}
+
+// sampled tells how the figure was taken, where it was not in the usual way: fewer
+// rounds than usual, or of few operations.
+func (c *Cell) sampled(usual int) string {
+	few := c.Ops <= 10 && !work(c.Work).Whole
+	rounds := "1 round"
+	if n := len(c.Samples); n > 1 {
+		rounds = fmt.Sprintf("%d rounds", n)
+	}
+	switch {
+	case few && c.Ops == 1:
+		rounds += " of 1 operation"
+	case few:
+		rounds += fmt.Sprintf(" of %d operations", c.Ops)
+	case len(c.Samples) >= usual && usual > 0:
+		return ""
+	}
+	if c.Cold {
+		rounds += ", cold"
+	}
+	return rounds
 }
 
 // Spread is half the range by the median.

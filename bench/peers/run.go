@@ -4,57 +4,30 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/replicad/replicad/bench/peers/peer"
 )
 
-// Work is a workload and how its figure reads.
-type Work struct {
-	ID, Title string
-	Unit      string
-	Higher    bool // more is better
-	Whole     bool // runs as a whole, not a number of operations
-	value     func(ns float64, ops, n int) float64
-}
-
-func perOp(unit float64) func(float64, int, int) float64 {
-	return func(ns float64, ops, _ int) float64 { return ns / float64(ops) / unit }
-}
-
-func rate(ns float64, _, n int) float64 { return float64(n) / ns * 1e6 }
-
-var works = []Work{
-	{"W1", "bulk load with both indexes", "k docs/s", true, true, rate},
-	{"W2", "FindOne by _id", "µs", false, false, perOp(1e3)},
-	{"W3", "{author: X} by its index", "µs", false, false, perOp(1e3)},
-	{"W4", "scan with three conditions", "ns/doc", false, false, func(ns float64, ops, n int) float64 { return ns / float64(ops) / float64(n) }},
-	{"W5", "{room: X} sort -ts limit 20", "µs", false, false, perOp(1e3)},
-	{"W6a", "$inc by _id, a commit each, nobody watches", "µs", false, false, perOp(1e3)},
-	{"W6a batch", "the same, 1,000 a commit", "µs", false, false, perOp(1e3)},
-	{"W6b", "$inc beside 100 observers of a room each", "µs", false, false, perOp(1e3)},
-	{"W6c", "$inc beside 1,000 observers of an author each", "µs", false, false, perOp(1e3)},
-	{"W7", "changes anywhere, one sorted window of 50", "µs", false, false, perOp(1e3)},
-	{"W7 in-room", "changes in the observed room", "µs", false, false, perOp(1e3)},
-	{"W7 in-window", "changes in the observed window", "µs", false, false, perOp(1e3)},
-	{"W8", "cold start from the file, everything loaded", "ms", false, true, func(ns float64, _, _ int) float64 { return ns / 1e6 }},
-	{"W9", "ingest of added messages from wire text", "k docs/s", true, true, rate},
-	{"W9 ws", "the same over a loopback WebSocket", "k docs/s", true, true, rate},
-	{"W10", "durable writes, a sync for 1,000", "k docs/s", true, true, func(ns float64, _, n int) float64 { return rate(ns, 0, min(n, 20_000)) }},
-}
-
 // slow is how long a peer may take for one request. One that takes longer is out of
 // the workload, and the page says so.
-const slow = 45 * time.Second
+const slow = time.Minute
 
 // runner asks the peers.
+//
+// A cell is one peer in one workload: its check, its warm-up and its rounds. Each has
+// a share of the time that is left, so that a slow peer takes nothing from the others:
+// it makes fewer rounds, of fewer operations, and at the least one operation.
 type runner struct {
 	o        options
 	dir      string
 	deadline time.Time
 	procs    []*proc
 	res      *Results
+	cells    int                          // still to be run
+	answers  map[string]map[string]string // by question and peer
 }
 
 func (r *runner) stop() {
@@ -63,135 +36,142 @@ func (r *runner) stop() {
 	}
 }
 
-// check has every peer load the data and answer each workload, two peers at a time:
-// nothing is timed here.
-func (r *runner) check(ctx context.Context) {
+// share returns how long a cell may take: twice what all that are left would have each,
+// since most need far less.
+func (r *runner) share() time.Duration {
+	return max(2*time.Second, 2*time.Until(r.deadline)/time.Duration(max(r.cells, 1)))
+}
+
+func (r *runner) note(question, name, answer string) {
+	if r.answers == nil {
+		r.answers = map[string]map[string]string{}
+	}
+	if r.answers[question] == nil {
+		r.answers[question] = map[string]string{}
+	}
+	r.answers[question][name] = answer
+}
+
+// start has every peer make the data, two at a time, and load it, one at a time: that
+// is W1, whose one sample it stays where it takes long.
+func (r *runner) start(ctx context.Context) {
 	var wg sync.WaitGroup
-	var mu sync.Mutex // guards answers and res
-	answers := map[string]map[string]string{}
 	turn := make(chan struct{}, 2)
-	// Half of the time that is left is for timing.
-	until := time.Now().Add(time.Until(r.deadline) / 2)
 	for _, p := range r.procs {
 		p.n, p.dir = r.o.n, filepath.Join(r.dir, filepath.Base(p.argv[len(p.argv)-1]))
 		wg.Go(func() {
 			turn <- struct{}{}
 			defer func() { <-turn }()
-			begin := time.Now()
-			note := func(work, answer string) {
-				mu.Lock()
-				defer mu.Unlock()
-				if answers[work] == nil {
-					answers[work] = map[string]string{}
-				}
-				answers[work][p.name] = answer
+			if err := p.start(ctx); err != nil {
+				p.gone = fmt.Errorf("it does not start: %w", err)
 			}
-			if _, err := p.ask(ctx, peer.Request{Op: "check"}, time.Minute); err != nil {
-				progress("%s: %v", p.name, err)
-				mu.Lock()
-				r.res.Missing[p.name] = err.Error()
-				mu.Unlock()
-				return
-			}
-			note("the data set", p.hello.Digest)
-			for _, w := range works {
-				if w.Whole || !p.can(w.ID) || ctx.Err() != nil {
-					continue
-				}
-				if time.Now().After(until) && p.name != us {
-					mu.Lock()
-					r.res.fail(p.name, w.ID, "not run: the time limit")
-					mu.Unlock()
-					continue
-				}
-				a, err := p.ask(ctx, peer.Request{Op: "check", Work: w.ID}, slow)
-				if err != nil {
-					progress("%s, check of %s: %v", p.name, w.ID, err)
-					mu.Lock()
-					r.res.fail(p.name, w.ID, err.Error())
-					mu.Unlock()
-					continue
-				}
-				note(w.ID, a.Answer)
-			}
-			progress("%s has loaded and answered (%.1f s)", p.name, time.Since(begin).Seconds())
 		})
 	}
 	wg.Wait()
-	r.res.Wrong = compare(answers)
-	for _, w := range r.res.Wrong {
-		progress("DIFFERENT: %s", w)
-	}
 	for _, p := range r.procs {
+		ns, bytes := 0.0, 0.0
+		if p.gone == nil {
+			a, err := p.load()
+			if err != nil {
+				p.gone = fmt.Errorf("it does not load: %w", err)
+			}
+			ns, bytes = a.NS, a.Bytes
+		}
+		if p.gone != nil {
+			progress("%s: %v", p.name, p.gone)
+			r.res.Missing[p.name] = p.gone.Error()
+			continue
+		}
+		r.note("the data set", p.name, p.hello.Digest)
 		r.res.How = append(r.res.How, How{p.name, p.hello.How})
+		r.cells += len(p.hello.Works)
+		progress("%s has loaded (%.1f s)", p.name, ns/1e9)
+		if p.can("W1") && ns > 5e9 {
+			w := work("W1")
+			c := Cell{Peer: p.name, Work: w.ID, Unit: w.Unit, Cold: true, Ops: 1, Bytes: bytes, Samples: []float64{w.value(ns, 1, r.o.n)}}
+			c.settle()
+			r.res.Cells = append(r.res.Cells, c)
+			r.cells--
+		}
 	}
 }
 
-// compare returns a line for every answer that is not that of most.
-func compare(answers map[string]map[string]string) (wrong []string) {
-	for _, work := range append([]Work{{ID: "the data set"}}, works...) {
-		votes := map[string]int{}
-		for _, a := range answers[work.ID] {
-			votes[a]++
-		}
-		most := ""
-		for a, n := range votes {
-			if n > votes[most] || n == votes[most] && a == answers[work.ID][us] {
-				most = a
-			}
-		}
-		for _, k := range known {
-			if a, ok := answers[work.ID][k.name]; ok && a != most {
-				wrong = append(wrong, fmt.Sprintf("%s: %s answers %s, most %s", work.ID, k.name, a, most))
-			}
-		}
-	}
-	return wrong
-}
-
-// time runs each workload in rounds, the peers in turn.
-func (r *runner) time(ctx context.Context) {
-	for _, w := range works {
+// run runs each workload: every peer checks its answers and warms up, and then they
+// take turns.
+func (r *runner) run(ctx context.Context) {
+	for _, id := range running {
+		w := work(id)
 		var with []*contender
 		for _, p := range r.procs {
-			if !p.can(w.ID) || r.res.failed(p.name, w.ID) || ctx.Err() != nil {
+			if p.gone != nil || !p.can(id) || r.res.cell(p.name, id) != nil || ctx.Err() != nil {
 				continue
 			}
-			if time.Now().After(r.deadline) && p.name != us {
-				r.res.fail(p.name, w.ID, "not run: the time limit")
+			if time.Now().After(r.deadline.Add(time.Minute)) && p.name != us {
+				r.res.fail(p.name, id, "not run: the time limit")
 				continue
 			}
-			c := &contender{p: p, w: w, r: r, ops: 1, rounds: r.o.rounds}
-			if err := c.warm(ctx); err != nil {
-				r.res.fail(p.name, w.ID, err.Error())
-				progress("%s, %s: %v", w.ID, p.name, err)
+			share := r.share()
+			r.cells--
+			c := &contender{p: p, w: w, r: r, cell: Cell{Peer: p.name, Work: id, Unit: w.Unit}}
+			if err := c.begin(ctx, share); err != nil {
+				r.fail(c, err)
 				continue
 			}
 			with = append(with, c)
 		}
 		for round := range r.o.rounds {
 			for _, c := range with {
-				if round >= c.rounds || c.err != nil || ctx.Err() != nil {
-					continue
-				}
-				if c.err = c.run(ctx); c.err != nil {
-					progress("%s, %s: %v", w.ID, c.p.name, c.err)
+				if round < c.rounds && c.err == nil && ctx.Err() == nil {
+					if _, c.err = c.once(ctx, true); c.err != nil {
+						progress("%s, %s: %v", id, c.p.name, c.err)
+					}
 				}
 			}
 		}
 		for _, c := range with {
-			if c.p.cmd != nil {
-				c.p.ask(ctx, peer.Request{Op: "finish", Work: w.ID}, time.Minute)
-			}
+			c.finish(ctx)
 			if len(c.cell.Samples) == 0 {
-				r.res.fail(c.p.name, w.ID, fmt.Sprint(c.err))
+				r.fail(c, c.err)
 				continue
 			}
 			c.cell.settle()
 			r.res.Cells = append(r.res.Cells, c.cell)
-			progress("%-12s %-14s %s %s (±%.0f %%, %d rounds)", w.ID, c.p.name, figure(c.cell.Median), w.Unit, 100*c.cell.Spread(), len(c.cell.Samples))
+			progress("%-12s %-14s %s %s (±%.0f %%, %s)", id, c.p.name, figure(c.cell.Median), w.Unit, 100*c.cell.Spread(), c.cell.sampled(0))
 		}
 	}
+	r.res.Wrong = compare(r.answers)
+	for _, w := range r.res.Wrong {
+		progress("DIFFERENT: %s", w)
+	}
+}
+
+func (r *runner) fail(c *contender, err error) {
+	r.res.fail(c.p.name, c.w.ID, err.Error())
+	progress("%s, %s: %v", c.w.ID, c.p.name, err)
+	c.finish(context.Background())
+}
+
+// compare returns a line for every answer that is not that of most.
+func compare(answers map[string]map[string]string) (wrong []string) {
+	for question, given := range answers {
+		votes := map[string]int{}
+		for _, a := range given {
+			votes[a]++
+		}
+		most := ""
+		for a, n := range votes {
+			if n > votes[most] || n == votes[most] && a == given[us] {
+				most = a
+			}
+		}
+		for _, k := range known {
+			if a, ok := given[k.name]; ok && a != most {
+				wrong = append(wrong, fmt.Sprintf("%s: %s answers %s, most %s", question, k.name, a, most))
+			}
+		}
+	}
+	slices.Sort(wrong)
+	return wrong
 }
 
 // contender is a peer in a workload.
@@ -200,71 +180,92 @@ type contender struct {
 	w      Work
 	r      *runner
 	ops    int
-	rounds int
+	rounds int // still to be run after the warm-up
 	cell   Cell
 	err    error
 }
 
-// warm prepares the workload and runs it, with more operations each time, until a run
-// takes as long as it should: that warms caches and compilers, too.
-func (c *contender) warm(ctx context.Context) error {
-	c.cell = Cell{Peer: c.p.name, Work: c.w.ID, Unit: c.w.Unit}
-	if _, err := c.p.ask(ctx, peer.Request{Op: "prepare", Work: c.w.ID}, slow); err != nil {
-		return err
-	}
-	if c.w.Whole {
-		ns, err := c.once(ctx)
-		if err == nil {
-			c.fewer(ns)
+// begin checks the answers, prepares, and warms up, and leaves in rounds how many more
+// runs there is time for.
+func (c *contender) begin(ctx context.Context, share time.Duration) error {
+	until := time.Now().Add(share)
+	if !c.w.Whole {
+		a, err := c.p.ask(ctx, peer.Request{Op: "check", Work: c.w.ID, Within: share / 4}, slow)
+		if err != nil {
+			return fmt.Errorf("check: %w", err)
 		}
-		return err
+		for _, one := range a.Answers {
+			c.r.note(fmt.Sprintf("%s after %d", c.w.ID, one.Ops), c.p.name, one.Text)
+		}
 	}
+	if _, err := c.p.ask(ctx, peer.Request{Op: "prepare", Work: c.w.ID}, slow); err != nil {
+		return fmt.Errorf("prepare: %w", err)
+	}
+	return c.warm(ctx, until)
+}
+
+// warm runs the workload, with more operations each time, until a run takes as long
+// as it should: that warms caches and compilers, too. Where there is no time for a
+// second run the first is what counts.
+func (c *contender) warm(ctx context.Context, until time.Time) error {
 	target := float64(c.r.o.target)
+	whole := 1 // operations that are made together
+	if c.w.ID == "W6a batch" {
+		whole = 1000
+	}
+	c.ops = whole
 	for spent := 0.0; ; {
-		ns, err := c.once(ctx)
+		begin := time.Now()
+		ns, err := c.once(ctx, false)
 		if err != nil {
 			return err
 		}
-		spent += ns
-		if ns > target/2 && spent > 2*target || ns > 2*target {
-			// A last run of 1 may have been the first, and cold.
-			c.ops = max(1, min(1<<24, int(float64(c.ops)*target/ns)))
-			c.fewer(max(ns, target))
+		took, left := time.Since(begin), time.Until(until)
+		if took > left {
+			c.cell.Cold, c.rounds = true, 0
+			c.keep(ns)
 			return nil
 		}
-		c.ops = max(c.ops+1, min(c.ops*20, int(1.2*float64(c.ops)*target/max(ns, 1))))
+		c.rounds = max(1, min(c.r.o.rounds, int(left/max(took, time.Millisecond))))
+		if c.w.Whole {
+			return nil
+		}
+		spent += ns
+		if ns > target/2 && spent > 2*target || ns > 2*target {
+			c.ops = max(whole, min(1<<24, int(float64(c.ops)*target/ns))/whole*whole)
+			return nil
+		}
+		c.ops = max(c.ops+whole, min(c.ops*20, int(1.2*float64(c.ops)*target/max(ns, 1)))/whole*whole)
 	}
 }
 
-// fewer reduces the rounds of one that is slow; what it is asked stays the same.
-func (c *contender) fewer(ns float64) {
-	switch {
-	case ns > 8e9:
-		c.rounds = 1
-	case ns > 2e9:
-		c.rounds = min(c.rounds, 2)
-	case ns > 1e9:
-		c.rounds = min(c.rounds, 3)
-	}
-}
-
-func (c *contender) once(ctx context.Context) (ns float64, err error) {
+// once runs the workload, and keeps the figure if it counts.
+func (c *contender) once(ctx context.Context, counts bool) (ns float64, err error) {
 	a, err := c.p.ask(ctx, peer.Request{Op: "time", Work: c.w.ID, Ops: c.ops}, slow)
 	if err != nil {
 		return 0, err
 	}
-	if want := fmt.Sprint(c.r.o.n); a.Answer != "" && a.Answer != want {
-		return 0, fmt.Errorf("answers %s documents, wants %s", a.Answer, want)
+	if c.w.ID == "W8" && a.Count != c.r.o.n {
+		return 0, fmt.Errorf("it has %d documents", a.Count)
 	}
 	c.cell.Bytes, c.cell.First = a.Bytes, a.First/1e6
+	if counts {
+		c.keep(a.NS)
+	}
 	return a.NS, nil
 }
 
-func (c *contender) run(ctx context.Context) error {
-	ns, err := c.once(ctx)
-	if err == nil {
-		c.cell.Ops = c.ops
-		c.cell.Samples = append(c.cell.Samples, c.w.value(ns, c.ops, c.r.o.n))
+func (c *contender) keep(ns float64) {
+	c.cell.Ops = c.ops
+	c.cell.Samples = append(c.cell.Samples, c.w.value(ns, c.ops, c.r.o.n))
+}
+
+func (c *contender) finish(ctx context.Context) {
+	if c.p.cmd == nil {
+		return
 	}
-	return err
+	if _, err := c.p.ask(ctx, peer.Request{Op: "finish", Work: c.w.ID}, slow); err != nil {
+		progress("%s, end of %s: %v", c.p.name, c.w.ID, err)
+		c.p.kill() // what it holds is not what it should: it starts anew
+	}
 }

@@ -6,6 +6,7 @@ export const how = 'MemoryDb (of mWater, after Meteor\'s; that one is not on npm
 export async function create() {
   let c;
   const peer = {
+    unindexed: true,
     async reset() {
       const db = new minimongo.MemoryDb();
       await new Promise((ok, no) => { db.addCollection('docs', ok, no); });

@@ -2,7 +2,7 @@ import { createRxDatabase } from 'rxdb';
 import { getRxStorageMemory } from 'rxdb/plugins/storage-memory';
 import { SELECTED, REMOVE, INSERT } from './data.mjs';
 
-export const how = 'memory storage, schema with indexes on author and [room, ts], bulkInsert; findOne(id).exec, find({selector}).exec; incrementalModify of a document; observers are the observable query.$ with eventReduce on, which emits the whole result; the same question again comes from its query cache, so W4 asks with another limit each time to be a scan';
+export const how = 'memory storage, schema with indexes on author and [room, ts], bulkInsert (which leaves the indexes to the first question); findOne(id).exec, find({selector}).exec; incrementalModify of a document; observers are the observable query.$ with eventReduce on, which emits the whole result; the same question again comes from its query cache, so W4 asks with another limit each time to be a scan';
 
 const text = { type: 'string', maxLength: 200 }, name = { type: 'string', maxLength: 20 };
 const schema = {
@@ -36,6 +36,7 @@ export async function create() {
       const { error } = await c.bulkInsert(docs);
       if (error.length) throw new Error('bulkInsert: ' + error.length + ' refused');
     },
+    async removeMany(ids) { await c.bulkRemove(ids); },
     byId: async (_id) => doc(await c.findOne(_id).exec()),
     byAuthor: async (author) => (await c.find({ selector: { author } }).exec()),
     scan: async () => (await c.find({ selector: { 'nested.a.b': SELECTED['nested.a.b'], $or: SELECTED.tags.$in.map((t) => ({ tags: { $elemMatch: { $eq: t } } })), flag: true }, limit: 1e7 + made++ }).exec()),

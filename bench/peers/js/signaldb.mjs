@@ -1,7 +1,7 @@
 import { Collection, createIndex } from '@signaldb/core';
 import { SELECTED, REMOVE, INSERT } from './data.mjs';
 
-export const how = 'Collection in memory with createIndex on author and room (none is compound), its own key named id, insertMany; find().fetch(); updateOne with $inc; observers are find().observeChanges';
+export const how = 'Collection in memory with createIndex on author and room (none is compound), its own key named id, insertMany; find().fetch(); updateOne with $inc (outside a batch each change rebuilds all indexes); observers are find().observeChanges';
 
 // Its documents are keyed by id.
 const into = ({ _id, ...d }) => ({ id: _id, ...d });

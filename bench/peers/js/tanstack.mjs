@@ -33,6 +33,7 @@ export async function create() {
       peer.insertMany(docs);
     },
     insertMany(docs) { write(docs.map((value) => ({ type: 'insert', value }))); },
+    removeMany(ids) { write(ids.map((id) => ({ type: 'delete', value: c.get(id) }))); },
     byId: (id) => c.get(id),
     byAuthor: (author) => once((q) => q.where(({ d }) => eq(d.author, author))),
     scan: () => once((q) => q.where(({ d }) => and(gt(d.nested.a.b, 500), eq(d.flag, true))).fn.where(({ d }) => d.tags.some((t) => SELECTED.tags.$in.includes(t)))),
