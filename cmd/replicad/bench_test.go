@@ -129,6 +129,22 @@ func TestBench(t *testing.T) {
 	}
 }
 
+// TestBenchStamp measures how long a change takes to be seen, by the field that --stamp
+// names, and not without.
+func TestBenchStamp(t *testing.T) {
+	t.Parallel()
+	answered := func(line string) bool {
+		return strings.Contains(line, "2 clients, 2 subscriptions ready") && !strings.Contains(line, " 0 answered")
+	}
+	args := []string{"--clients", "2", "--docs", "1", "--rate", "200", "--subs", "bench", "--method", `/bench/update:["$doc",{"$set":{"when":"$now"}}]`}
+	if got := benchUntil(t, answered, append(args, "--stamp", "when")...); !strings.Contains(got, "\nseen ") {
+		t.Errorf("nothing was seen:\n%s", got)
+	}
+	if got := benchUntil(t, answered, args...); strings.Contains(got, "\nseen ") {
+		t.Errorf("without --stamp:\n%s", got)
+	}
+}
+
 // TestBenchOther puts a load on a server that refuses.
 func TestBenchOther(t *testing.T) {
 	t.Parallel()

@@ -111,6 +111,7 @@ func TestCountAndExplainLines(t *testing.T) {
 	if got.out != `{"name":"tags,-price","keys":["tags","-price"],"entries":4}`+"\n" {
 		t.Errorf("index: %q %s", got.out, got.errors)
 	}
+	refused(t, exitUsage, "duplicate", "index", "fruit", "tags", "--unique", "--file", fruitFile(t))
 	got = replicad(t.Context(), fruit, "find", "fruit", "--file", "-", "--hint", "nosuch")
 	if got.code == exitOK || !strings.Contains(got.errors, "nosuch") {
 		t.Errorf("hint: %q %s", got.out, got.errors)

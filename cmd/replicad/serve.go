@@ -64,7 +64,7 @@ knows who is who.`,
 	cmd.Flags().StringArrayVar(&flags.indexes, "index", nil, "index a collection, `COLL:KEY[,KEY]`; may be given again")
 	cmd.Flags().BoolVar(&flags.allowWrites, "allow-writes", false, "let clients insert, update and remove")
 	cmd.Flags().DurationVar(&flags.remember, "remember", 30*24*time.Hour, "how long a call is remembered: sent again, it is answered and not made again")
-	cmd.Flags().BoolVarP(&flags.verbose, "verbose", "v", false, "log every connection")
+	cmd.Flags().BoolVarP(&flags.verbose, "verbose", "v", false, "log connections that break, too")
 	_ = cmd.MarkFlagFilename("db")
 	return cmd
 }

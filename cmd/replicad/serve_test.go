@@ -136,6 +136,10 @@ func TestDaemon(t *testing.T) {
 		{"drop it again", []string{"index", "fruit", "by tag", "--drop"}, exitUsage, "by tag"},
 		{"partial", []string{"index", "fruit", "name", "--partial", `{"price":{"$gt":2}}`}, exitOK, `"partial":{"price":{"$gt":2}},"entries":2`},
 		{"nobody watches", []string{"observers"}, exitOK, "nothing is being watched"},
+		{"a slip in the collection", []string{"find", "friut"}, exitOK, `there is no collection "friut" here, but fruit`},
+		{"a slip, counted", []string{"count", "friut"}, exitOK, `there is no collection "friut" here, but fruit`},
+		{"a slip, distinct", []string{"distinct", "friut", "name"}, exitOK, `there is no collection "friut" here, but fruit`},
+		{"a slip, explained", []string{"explain", "friut"}, exitOK, `there is no collection "friut" here, but fruit`},
 		{"bad operator", []string{"find", "fruit", `{"a":{"$gtt":1}}`}, exitUsage, "$gtt"},
 		{"status", []string{"status"}, exitOK, "3 documents"},
 		{"status as JSON", []string{"status", "--json"}, exitOK, `"collections":{"fruit":3}`},
@@ -177,6 +181,10 @@ func TestDaemon(t *testing.T) {
 		got := replicad(t.Context(), "", "find", "fruit", "--db", db, "--sort", "price")
 		if got.code != exitOK || names(got.out) != "banana apple cherry" {
 			t.Fatalf("exit %d, %q %s", got.code, got.out, got.errors)
+		}
+		got = replicad(t.Context(), "", "find", "fruit", "nosuch", "--db", db)
+		if got.code != exitOK || got.out != "" || got.errors != "" {
+			t.Fatalf("a selector that matches nothing: exit %d, %q %q", got.code, got.out, got.errors)
 		}
 		got = replicad(t.Context(), "", "watch", "fruit", "b", "--db", db)
 		if got.code != exitOK || names(got.out) != "banana" || !strings.Contains(got.out, `"event":"ready"`) {
