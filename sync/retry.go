@@ -69,6 +69,9 @@ func (l *loop) tryAgain(c *call, refused *ddp.Error) bool {
 	l.delayed = append(l.delayed, c)
 	l.recordCalls(c)
 	l.log.Info("sync: call refused; it will be tried again", "id", c.id, "method", c.method.Name, "after", after, "err", refused)
+	if c.user != l.me.user || l.me.needs {
+		l.align() // who made it has logged out since it was sent
+	}
 	return true
 }
 
@@ -96,10 +99,10 @@ func (l *loop) undelay() {
 	still := l.delayed[:0]
 	for _, c := range l.delayed {
 		switch {
-		case c.block == nil: // it has ended
+		case c.block == nil && l.parked[c.id] != c: // it has ended
 		case c.waits():
 			still = append(still, c)
-		default:
+		case c.block != nil:
 			c.block.realign()
 		}
 	}
