@@ -36,7 +36,7 @@ func BenchmarkMergeBoxAdd(b *testing.B) {
 		h := v.hold("docs")
 		var d delta
 		for _, doc := range docs {
-			h.add(doc.ID().Clone(), doc, &d)
+			h.add(doc.ID(), doc, &d)
 		}
 	}
 	perDoc(b, len(docs))
@@ -52,7 +52,7 @@ func BenchmarkMergeBoxAddEncoded(b *testing.B) {
 		var d delta
 		var buf []byte
 		for _, doc := range docs {
-			h.add(doc.ID().Clone(), doc, &d)
+			h.add(doc.ID(), doc, &d)
 			buf = d.append(buf[:0])
 		}
 	}
@@ -70,11 +70,11 @@ func BenchmarkMergeBoxAddShared(b *testing.B) {
 		first, second := v.hold("docs"), v.hold("docs")
 		var d delta
 		for _, doc := range docs {
-			first.add(doc.ID().Clone(), doc, &d)
+			first.add(doc.ID(), doc, &d)
 		}
 		b.StartTimer()
 		for _, doc := range docs {
-			second.add(doc.ID().Clone(), doc, &d)
+			second.add(doc.ID(), doc, &d)
 		}
 	}
 	perDoc(b, len(docs))
@@ -95,7 +95,7 @@ func BenchmarkMergeBoxChange(b *testing.B) {
 					h = next
 				}
 				for _, doc := range docs {
-					next.add(doc.ID().Clone(), doc, &d)
+					next.add(doc.ID(), doc, &d)
 				}
 			}
 			sets := make([]ejson.Doc, 1000)
@@ -122,7 +122,7 @@ func BenchmarkMergeBoxEnd(b *testing.B) {
 		h := v.hold("docs")
 		var d delta
 		for _, doc := range docs {
-			h.add(doc.ID().Clone(), doc, &d)
+			h.add(doc.ID(), doc, &d)
 		}
 		var buf []byte
 		b.StartTimer()

@@ -70,9 +70,7 @@ func (p *Publication) Added(collection string, doc ejson.Doc) {
 		p.s.mu.Unlock()
 		return
 	}
-	// The document may be replaced while its id stays: a copy of the id keeps the
-	// view from holding on to documents that nobody has any more.
-	p.holding(collection).add(id.Clone(), doc, &p.s.delta)
+	p.holding(collection).add(id, doc, &p.s.delta)
 	p.told()
 }
 

@@ -44,6 +44,8 @@ func (s *shelf) share(id ejson.ID, e held) *shared {
 	if s.shared == nil {
 		s.shared = make(map[ejson.ID]*shared)
 	}
+	id = id.Clone()
+	e.by.ids[e.pos] = id
 	s.shared[id] = sh
 	s.docs[id] = held{}
 	return sh
@@ -55,7 +57,8 @@ func (s *shelf) part(id ejson.ID, c *claim, d *delta) {
 	sh := s.shared[id]
 	sh.leave(c, d)
 	if len(sh.claims) == 1 {
-		s.docs[id] = held(sh.claims[0])
+		last := sh.claims[0]
+		s.docs[last.by.ids[last.pos]] = held(last)
 		delete(s.shared, id)
 	}
 }

@@ -98,10 +98,11 @@ func (h *holding) passAdd(id ejson.ID, doc ejson.Doc, d *delta) {
 	known := false
 	switch s.how {
 	case NoMerge:
-		h.passed.note(id)
+		h.passed.note(id.Clone())
 	case NoMergeMulti:
 		known = s.holders[id] > 0 || s.before.held(id)
 		if !h.passed.has(id) {
+			id = id.Clone()
 			h.passed.note(id)
 			if s.holders == nil {
 				s.holders = make(map[ejson.ID]int)

@@ -20,6 +20,12 @@ type view struct {
 }
 
 // shelf is one collection of a view.
+//
+// The ids of docs and of the holdings lie in the memory of the documents that they
+// name, which are kept in any case, so that a document costs no allocation. When
+// it is replaced, its id is, too (see replace): otherwise it would keep the old one
+// alive. The id of a document that several hold, each in a form of its own, is a
+// copy.
 type shelf struct {
 	name     string
 	docs     map[ejson.ID]held
@@ -85,7 +91,7 @@ func (h *holding) add(id ejson.ID, doc ejson.Doc, d *delta) {
 		d.changed(s.name, id)
 		d.diff(e.doc, doc)
 		e.doc = doc
-		s.docs[id] = e
+		s.replace(id, e)
 	default:
 		d.changed(s.name, id)
 		sh := s.share(id, e)
@@ -93,7 +99,7 @@ func (h *holding) add(id ejson.ID, doc ejson.Doc, d *delta) {
 			set, unset := ejson.Diff(c.doc, doc)
 			sh.change(c, set, unset, d)
 		} else {
-			sh.join(claim{doc: doc, by: h, pos: h.note(id)}, d)
+			sh.join(claim{doc: doc, by: h, pos: h.note(id.Clone())}, d)
 		}
 	}
 }
@@ -131,9 +137,20 @@ func (h *holding) change(id ejson.ID, set ejson.Doc, unset []string, d *delta) b
 	}
 	if len(d.fields)+len(d.cleared) > 0 {
 		e.doc = merge(e.doc, set, unset)
-		s.docs[id] = e
+		s.replace(id, e)
 	}
 	return true
+}
+
+// replace keeps another version of a document that one holding holds, and with it
+// the id that lies in that version: to assign to a map's element of equal key
+// replaces a key that has a string in it.
+func (s *shelf) replace(id ejson.ID, e held) {
+	if own := e.doc.ID(); own == id {
+		id = own
+		e.by.ids[e.pos] = own
+	}
+	s.docs[id] = e
 }
 
 // remove takes a document from the holding, and reports false if it does not

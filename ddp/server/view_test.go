@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"unsafe"
 
 	"github.com/replicad/replicad/ddp/ejson"
 )
@@ -227,4 +228,58 @@ func checkView(t checker, v *view) {
 			}
 		}
 	}
+}
+
+// TestIDsKeepNothing checks that the ids of a view lie in the documents that it has
+// anyway, or are copies: none keeps a document alive that was replaced.
+func TestIDsKeepNothing(t *testing.T) {
+	var d delta
+	v := newView()
+	a, b := v.hold("c"), v.hold("c")
+	s := v.shelves["c"]
+	doc := func(text string) ejson.Doc { return parse(t, text) }
+	first := doc(`{"_id":"d","x":1}`)
+	check := func(step string, want ejson.Doc, ids ...ejson.ID) {
+		t.Helper()
+		for id := range s.docs {
+			ids = append(ids, id)
+		}
+		for _, id := range ids {
+			if in(id, first) {
+				t.Errorf("%s: the id keeps the first document", step)
+			}
+			if !want.IsZero() && !in(id, want) {
+				t.Errorf("%s: the id does not lie in the document", step)
+			}
+		}
+	}
+	a.add(first.ID(), first, &d)
+	if !in(a.ids[0], first) {
+		t.Error("added: the id does not lie in the document")
+	}
+	a.change(first.ID(), doc(`{"x":2}`), nil, &d)
+	check("changed", s.docs[first.ID()].doc, a.ids[0])
+	again := doc(`{"_id":"d","x":3}`)
+	a.add(again.ID(), again, &d)
+	check("added again", again, a.ids[0])
+
+	b.add(first.ID(), first, &d)
+	check("shared", ejson.Doc{}, a.ids[0], b.ids[0])
+	for id := range s.docs {
+		if in(id, again) {
+			t.Error("shared: the id keeps one of the documents")
+		}
+	}
+	a.remove(first.ID(), &d)
+	check("alone again", ejson.Doc{}, b.ids[0])
+	b.change(first.ID(), doc(`{"x":4}`), nil, &d)
+	check("changed alone", s.docs[first.ID()].doc, b.ids[0])
+}
+
+// in reports whether the id lies in the memory of a document.
+func in(id ejson.ID, doc ejson.Doc) bool {
+	wire, raw := id.Wire(), doc.Raw()
+	from := uintptr(unsafe.Pointer(unsafe.StringData(raw)))
+	at := uintptr(unsafe.Pointer(unsafe.StringData(wire)))
+	return at >= from && at < from+uintptr(len(raw))
 }

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/gorilla/websocket"
 )
 
 // corkSize is how many bytes go to the socket in one system call.
@@ -36,6 +38,7 @@ type cork struct {
 	held    *[]byte    // nil outside of hold and release
 	writing bool       // what was held is being written
 	late    []byte     // control frames that came meanwhile; they are written next
+	parted  bool       // a close frame was or will be written
 }
 
 // maxAnswer bounds a server's answer to the handshake, in bytes, as net/http does.
@@ -100,6 +103,41 @@ func (c *cork) Write(p []byte) (int, error) {
 	}
 	*c.held = append(*c.held, p...)
 	return len(p), nil
+}
+
+// maxOwnFrame is the longest frame that frame writes.
+const maxOwnFrame = corkSize - 4
+
+// frame gathers a text frame, unmasked and uncompressed, as servers send them. The
+// library's way takes two locks, a buffer of a pool and an allocation for each. It
+// is for frames of at most maxOwnFrame bytes, between hold and release.
+func (c *cork) frame(p []byte) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(*c.held)+4+len(p) > corkSize {
+		if err := c.flush(); err != nil {
+			return err
+		}
+	}
+	if c.parted {
+		return websocket.ErrCloseSent
+	}
+	b := *c.held
+	const final, text = 0x80, 0x01
+	if n := len(p); n < 126 {
+		b = append(b, final|text, byte(n))
+	} else {
+		b = append(b, final|text, 126, byte(n>>8), byte(n))
+	}
+	*c.held = append(b, p...)
+	return nil
+}
+
+// part makes frame refuse from now on: a close frame follows.
+func (c *cork) part() {
+	c.mu.Lock()
+	c.parted = true
+	c.mu.Unlock()
 }
 
 // flush passes on what is held.

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+
+	"github.com/gorilla/websocket"
 )
 
 // slowConn is a connection whose writes wait for the test.
@@ -93,4 +95,50 @@ func TestCorkLate(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
+}
+
+// TestFrameSizes sends frames around every size that is written in another way,
+// between two ends of which one is the library's.
+func TestFrameSizes(t *testing.T) {
+	sizes := []int{0, 1, 125, 126, 127, 1023, 1024, 4096, maxOwnFrame - 1, maxOwnFrame, maxOwnFrame + 1, corkSize, 3 * corkSize}
+	for _, deflate := range []int{-1, 0} {
+		limits := Limits{Deflate: deflate}
+		s := dialTest(t, serve(t, UpgradeOptions{Limits: limits}, func(s *Socket) {
+			for _, n := range sizes {
+				if err := s.Write(t.Context(), bytes.Repeat([]byte{'x'}, n), false); err != nil {
+					t.Error(err)
+				}
+			}
+			s.Close(CodeNormal, "over")
+		}), DialOptions{Limits: limits})
+		for _, n := range sizes {
+			if frame, err := s.Read(); err != nil || len(frame) != n || strings.Trim(string(frame), "x") != "" {
+				t.Fatalf("%d bytes sent, %d received: %v", n, len(frame), err)
+			}
+		}
+		if _, err := s.Read(); err == nil {
+			t.Error("no farewell")
+		}
+	}
+}
+
+// TestNothingAfterFarewell: once a close frame is on its way, no other is put behind it.
+func TestNothingAfterFarewell(t *testing.T) {
+	var out bytes.Buffer
+	var writes []int
+	c := &cork{Conn: recordConn{out: &out, sizes: &writes}}
+	c.hold()
+	if err := c.frame([]byte("hello")); err != nil {
+		t.Fatal(err)
+	}
+	c.part()
+	if err := c.frame([]byte("more")); err != websocket.ErrCloseSent {
+		t.Error(err)
+	}
+	if err := c.release(); err != nil {
+		t.Fatal(err)
+	}
+	if out.String() != "\x81\x05hello" {
+		t.Errorf("%q", out.String())
+	}
 }

@@ -101,7 +101,7 @@ func dial(ctx context.Context, url string, opts DialOptions) (*Socket, error) {
 	}
 	c := n.conn.Load()
 	c.answer.Store(0)
-	return newSocket(ws, c, limits), nil
+	return newSocket(ws, c, limits, false), nil
 }
 
 func dialError(ctx context.Context, err error, resp *http.Response) error {

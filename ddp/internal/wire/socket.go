@@ -23,6 +23,7 @@ type Socket struct {
 	conn   *cork
 	limits Limits
 	queue  *queue
+	server bool // this end is the server's
 
 	reading sync.Mutex // held during Read; guards the next two
 	buf     []byte     // lent to the reader
@@ -38,13 +39,18 @@ type Socket struct {
 	written   chan struct{}          // closed when the writer has ended
 }
 
-func newSocket(ws *websocket.Conn, conn *cork, limits Limits) *Socket {
+func newSocket(ws *websocket.Conn, conn *cork, limits Limits, server bool) *Socket {
 	s := &Socket{
-		ws: ws, conn: conn, limits: limits,
+		ws: ws, conn: conn, limits: limits, server: server,
 		queue:   newQueue(limits.Queue),
 		written: make(chan struct{}),
 	}
 	ws.SetReadLimit(limits.Message)
+	answer := ws.CloseHandler()
+	ws.SetCloseHandler(func(code int, text string) error {
+		conn.part()
+		return answer(code, text)
+	})
 	go s.write()
 	return s
 }
@@ -116,6 +122,7 @@ func (s *Socket) end(err error) {
 	var closed *websocket.CloseError
 	var network net.Error
 	goodbye := errors.As(err, &closed)
+	s.conn.part() // where the library met a fault it has said farewell
 	s.over.Store(goodbye || cause != nil || errors.As(err, &network))
 	switch {
 	case s.closing.Load():
@@ -167,7 +174,11 @@ func (s *Socket) write() {
 }
 
 func (s *Socket) writeFrame(frame []byte) error {
-	s.ws.EnableWriteCompression(s.limits.Deflate >= 0 && len(frame) >= s.limits.Deflate)
+	deflate := s.limits.Deflate >= 0 && len(frame) >= s.limits.Deflate
+	if s.server && !deflate && len(frame) <= maxOwnFrame {
+		return s.conn.frame(frame)
+	}
+	s.ws.EnableWriteCompression(deflate)
 	return s.ws.WriteMessage(websocket.TextMessage, frame)
 }
 
@@ -236,6 +247,7 @@ func (s *Socket) drain() {
 
 // sendClose writes a close frame on behalf of the reader.
 func (s *Socket) sendClose(code int, text string) {
+	s.conn.part()
 	s.ws.WriteControl(websocket.CloseMessage, farewell(code, text), time.Now().Add(linger))
 }
 

@@ -35,5 +35,5 @@ func Upgrade(w http.ResponseWriter, r *http.Request, opts UpgradeOptions) (*Sock
 	if err != nil {
 		return nil, err
 	}
-	return newSocket(ws, cw.conn, limits), nil
+	return newSocket(ws, cw.conn, limits, true), nil
 }
