@@ -83,7 +83,7 @@ func TestAllocations(t *testing.T) {
 				h.applyLocked(e)
 				h.mu.Unlock()
 				for _, hd := range hs {
-					for b, number, ok := hd.poll(); ok; b, number, ok = hd.poll() {
+					for b, number, got := hd.poll(); got == delivery; b, number, got = hd.poll() {
 						events += len(b.Events)
 						hd.finish(number, 1)
 					}

@@ -209,12 +209,8 @@ func BenchmarkHub(b *testing.B) {
 							continue
 						}
 						<-hd.wake
-						for {
-							got, number, ok := hd.poll()
-							if !ok {
-								break
-							}
-							events += len(got.Events)
+						for b, number, got := hd.poll(); got == delivery; b, number, got = hd.poll() {
+							events += len(b.Events)
 							hd.finish(number, 1)
 						}
 					}

@@ -27,11 +27,16 @@
 //
 // # Callbacks
 //
-// Callbacks run on the handle's own goroutine (the first one on the caller's of
+// Callbacks run on goroutines of this package (the first one on the caller's of
 // Start) with no lock held. They may write to the store, start and stop
 // observations, this one included, and take as long as they like. A callback that
 // panics ends its own observation: see [Handle.Err]. The iterators [Batches] and
-// [Results] run in the caller's goroutine and need none.
+// [Results] run in the caller's goroutine.
+//
+// There are as many goroutines as callbacks that run at a time, and a few more: an
+// idle observation has none, and takes less than 1 KiB beside its query. Before a
+// callback runs, another goroutine is called for what else waits, so that it may
+// block; callbacks that are short share one, one after the other.
 //
 // Starting an observation, and [Handle.Wait], need the writer's lock for a
 // moment, so neither may be called inside store.Update. Stopping does not.

@@ -12,7 +12,7 @@ import (
 )
 
 // BenchmarkGrowth is the work of a change while more and more observe more and
-// more documents, in commits of 100. The observers divide the documents among
+// more documents, in commits of 100 (each: of one). The observers divide the documents among
 // them, so each change concerns one, whose event is delivered, and the documents
 // that change are drawn alike whatever their number. All documents have been made
 // beforehand. idle is the store alone: what a change costs the observers is the
@@ -43,16 +43,19 @@ func BenchmarkGrowth(b *testing.B) {
 			}
 			for _, kind := range []struct {
 				name  string
+				batch int // changes in a commit
 				other int // the version of a document that it changes to and back from
 				query func(i int) store.Query[ejson.Doc]
 			}{
-				{"idle", 1, nil},
-				{"pinned", 1, func(i int) store.Query[ejson.Doc] { return c.Find(object{"key": i}) }},
-				{"ranges", 1, func(i int) store.Query[ejson.Doc] {
+				{"idle-each", 1, 1, nil},
+				{"pinned-each", 1, 1, func(i int) store.Query[ejson.Doc] { return c.Find(object{"key": i}) }},
+				{"idle", 100, 1, nil},
+				{"pinned", 100, 1, func(i int) store.Query[ejson.Doc] { return c.Find(object{"key": i}) }},
+				{"ranges", 100, 1, func(i int) store.Query[ejson.Doc] {
 					return c.Find(object{"n": object{"$gte": i * n / observers, "$lt": (i + 1) * n / observers}})
 				}},
-				{"idle-ts", 2, nil},
-				{"windows", 2, func(i int) store.Query[ejson.Doc] { return c.Find(object{"key": i}).Sort("-ts").Limit(50) }},
+				{"idle-ts", 100, 2, nil},
+				{"windows", 100, 2, func(i int) store.Query[ejson.Doc] { return c.Find(object{"key": i}).Sort("-ts").Limit(50) }},
 			} {
 				b.Run(fmt.Sprintf("N=%d/observers=%d/%s", n, observers, kind.name), func(b *testing.B) {
 					var hs []*Handle
@@ -71,9 +74,9 @@ func BenchmarkGrowth(b *testing.B) {
 					b.ResetTimer()
 					report := reportCPU(b)
 					var seq store.Seq
-					for done := 0; done < b.N; done += 100 {
+					for done := 0; done < b.N; done += kind.batch {
 						seq = put(b, s, func(tx *store.Tx) error {
-							for range min(100, b.N-done) {
+							for range min(kind.batch, b.N-done) {
 								i := r.IntN(n)
 								is[i] = uint8(kind.other) - is[i]
 								if err := tx.Put("messages", docs[i][is[i]]); err != nil {

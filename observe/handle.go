@@ -34,14 +34,14 @@ type Handle struct {
 	since   store.Seq // commits up to here it has seen at its start; likewise
 	spec    *store.Spec
 	deliver func(*Handle, docBatch) error
-	after   func() // runs when the handle's goroutine ends; nil: nothing
+	after   func()        // runs when the handle has ended; nil: nothing
+	wake    chan struct{} // one place; nil where the hub's crew delivers
 
-	wake   chan struct{} // one place
-	worker uint64        // number of the goroutine; see stopping
-
-	mu   sync.Mutex // guards the rest; a leaf
+	mu   sync.Mutex // guards the rest; a leaf, but for the crew's
 	mail mailbox
 
+	busy      bool   // it waits for a worker, or one sees to it: until poll finds nothing
+	worker    uint64 // number of the worker's goroutine, while one sees to it
 	pushed    uint64 // parcels put in so far
 	delivered uint64 // parcels whose callback has returned
 	waiters   *waiter
@@ -92,11 +92,15 @@ func (h *Handle) Done() <-chan struct{} {
 	return h.done
 }
 
-// finished notes that no callback runs any more.
+// finished notes that no callback runs any more, nor will. Who sees to the handle
+// calls it, when it has been stopped, or who stops it while nobody does.
 func (h *Handle) finished() {
+	if h.after != nil {
+		h.after()
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.over = true
+	h.over, h.worker = true, 0
 	if h.done != nil {
 		close(h.done)
 	}
@@ -212,28 +216,40 @@ func (h *Handle) push(n *news) {
 		return
 	}
 	h.pushed++
-	if !h.paused {
+	h.ringLocked()
+}
+
+// ringLocked makes sure that somebody looks into the mailbox.
+func (h *Handle) ringLocked() {
+	switch {
+	case h.stopped || h.paused:
+	case h.wake != nil:
 		signal(h.wake)
+	case !h.busy:
+		h.busy = true
+		h.hub.crew.add(h)
 	}
+}
+
+// ring is ringLocked where h.mu is not held.
+func (h *Handle) ring() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.ringLocked()
 }
 
 // next waits for the next batch that has events. It is false when the handle was
 // stopped or ctx is done. number is for finish.
 func (h *Handle) next(ctx context.Context) (b docBatch, number uint64, ok bool) {
 	for {
-		b, number, ok = h.poll()
-		if ok && len(b.Events) > 0 {
-			return b, number, true
-		}
-		if ok { // all that happened is hidden, or undone
-			h.finish(number, 0)
-			continue
-		}
-		if h.ended() {
+		var got outcome
+		switch b, number, got = h.poll(); {
+		case got == ended:
 			return docBatch{}, 0, false
-		}
-		if ctx.Done() == nil { // a receive is cheaper than a select
-			<-h.wake
+		case got == delivery && len(b.Events) > 0:
+			return b, number, true
+		case got == delivery: // all that happened is hidden, or undone
+			h.finish(number, 0)
 			continue
 		}
 		select {
@@ -244,41 +260,51 @@ func (h *Handle) next(ctx context.Context) (b docBatch, number uint64, ok bool) 
 	}
 }
 
+// outcome is what poll found.
+type outcome uint8
+
+const (
+	nothing  outcome = iota // for now: nobody sees to the handle any more
+	delivery                // something to deliver
+	ended                   // the handle has been stopped: whoever sees to it finishes it
+)
+
 // poll takes the next batch out of the mailbox, if there is one.
-func (h *Handle) poll() (b docBatch, number uint64, ok bool) {
+func (h *Handle) poll() (b docBatch, number uint64, got outcome) {
 	h.mu.Lock()
-	if h.stopped || h.paused || !h.mail.late {
-		defer h.mu.Unlock()
-		if h.stopped || h.paused {
-			return docBatch{}, 0, false
-		}
-		p := h.mail.pop()
-		if p == nil {
-			return docBatch{}, 0, false
-		}
-		return docBatch{Seq: p.seq, Events: p.events}, h.pushed - uint64(h.mail.len()), true
+	defer h.mu.Unlock()
+	if h.mail.late && !h.paused && !h.stopped {
+		// The places of the events of a merged difference are those of the present
+		// result, so nothing may change it here.
+		h.mu.Unlock()
+		h.hub.mu.Lock()
+		defer h.hub.mu.Unlock()
+		h.mu.Lock()
 	}
-	h.mu.Unlock()
-	h.hub.mu.Lock()
-	defer h.hub.mu.Unlock()
-	return h.pollMergedLocked()
+	return h.pollLocked()
 }
 
-// pollMergedLocked takes the merged difference, with the hub's mutex held: the
-// places of its events are those of the present result, so nothing may change it
-// here. One that is being read again may have changes that this handle has not
-// been given yet.
-func (h *Handle) pollMergedLocked() (b docBatch, number uint64, ok bool) {
-	h.mu.Lock()
-	if h.stopped || h.paused || !h.mail.late || !h.res.loaded {
-		h.mu.Unlock()
-		return docBatch{}, 0, false
+// pollLocked is called with h.mu held, and with the hub's mutex where there is a
+// merged difference to be taken.
+func (h *Handle) pollLocked() (b docBatch, number uint64, got outcome) {
+	switch {
+	case h.stopped:
+		return docBatch{}, 0, ended
+	case h.paused:
+	case h.mail.late:
+		if !h.res.loaded {
+			break // it may have changes that this handle has not been given yet
+		}
+		h.stats.merged++
+		seq, deltas := h.mail.takeMerged()
+		return docBatch{Seq: seq, Events: h.res.events(nil, deltas)}, h.pushed, delivery
+	default:
+		if p := h.mail.pop(); p != nil {
+			return docBatch{Seq: p.seq, Events: p.events}, h.pushed - uint64(h.mail.len()), delivery
+		}
 	}
-	number = h.pushed
-	seq, deltas := h.mail.takeMerged()
-	h.stats.merged++
-	h.mu.Unlock()
-	return docBatch{Seq: seq, Events: h.res.events(nil, deltas)}, number, true
+	h.busy, h.worker = h.wake != nil, 0
+	return docBatch{}, 0, nothing
 }
 
 // finish notes that a batch has been delivered, and how long that took; 0 for
@@ -300,24 +326,27 @@ func (h *Handle) finish(number uint64, busy time.Duration) {
 	}
 }
 
-// run delivers batches until the handle is stopped: the handle's goroutine.
-func (h *Handle) run() {
-	defer h.finished()
-	if h.after != nil {
-		defer h.after()
-	}
-	atWork(h)
-	defer func() { h.end(nil) }() // the callback may have called runtime.Goexit
+// serve delivers what waits, on the goroutine of a worker.
+func (h *Handle) serve(worker uint64) {
+	h.mu.Lock()
+	h.worker = worker
+	h.mu.Unlock()
 	for {
-		b, number, ok := h.next(context.Background())
-		if !ok {
+		b, number, got := h.poll()
+		switch got {
+		case nothing:
+			return
+		case ended:
+			h.finished()
 			return
 		}
-		begin := time.Now()
-		if !h.call(b) {
-			return
+		if len(b.Events) == 0 { // all that happened is hidden, or undone
+			h.finish(number, 0)
+			continue
 		}
-		h.finish(number, max(time.Since(begin), 1))
+		if begin := time.Now(); h.call(b) {
+			h.finish(number, max(time.Since(begin), 1))
+		}
 	}
 }
 
@@ -357,10 +386,17 @@ func (h *Handle) end(err error) {
 	h.stopped = true
 	h.err = err
 	h.mail = mailbox{}
+	alone := !h.busy
+	h.busy = true
 	h.mu.Unlock()
-	signal(h.wake)
+	if h.wake != nil {
+		signal(h.wake)
+	}
 	h.hub.leave(h)
 	forget(h.hub)
+	if alone {
+		h.finished()
+	}
 }
 
 // pause holds deliveries back; what happens meanwhile becomes one difference.
@@ -373,7 +409,9 @@ func (h *Handle) pause() {
 
 func (h *Handle) resume() {
 	h.mu.Lock()
+	defer h.mu.Unlock()
 	h.paused = false
-	h.mu.Unlock()
-	signal(h.wake)
+	if h.mail.size() > 0 || h.mail.late {
+		h.ringLocked()
+	}
 }

@@ -16,6 +16,7 @@ type hub struct {
 	store      *store.Store
 	collection string
 	in         inbox
+	crew       crew
 
 	opening sync.Mutex // guards the next; held while the store's writer is waited for
 	untail  func()     // ends the tail; nil until the hub is open
@@ -39,12 +40,14 @@ type hub struct {
 }
 
 func newHub(s *store.Store, collection string) *hub {
-	return &hub{
+	h := &hub{
 		store:      s,
 		collection: collection,
 		in:         inbox{wake: make(chan struct{}, 1)},
 		results:    map[string]*result{},
 	}
+	h.crew.bell.L = &h.crew.mu
+	return h
 }
 
 // open begins to follow the store, if nobody did. It waits for the store's writer,
@@ -69,6 +72,7 @@ func (h *hub) close() {
 	h.closed = true
 	h.mu.Unlock()
 	signal(h.in.wake)
+	h.crew.close()
 }
 
 // run works commits in until the hub is closed: the hub's goroutine.

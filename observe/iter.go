@@ -124,7 +124,7 @@ func Chan[T any](ctx context.Context, q store.Query[T]) (<-chan []T, error) {
 	}
 	out := make(chan []T, 1)
 	var list []T
-	h, in := begin(spec, true)
+	h := &Handle{}
 	h.deliver = func(_ *Handle, b docBatch) (err error) {
 		if list, err = replay(list, b); err != nil || b.More {
 			return err
@@ -136,6 +136,7 @@ func Chan[T any](ctx context.Context, q store.Query[T]) (<-chan []T, error) {
 		out <- slices.Clone(list)
 		return nil
 	}
+	in := h.join(spec, true)
 	unwatch := context.AfterFunc(ctx, func() { h.end(nil) })
 	h.after = func() {
 		unwatch()

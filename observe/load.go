@@ -101,7 +101,7 @@ func (h *hub) loadedLocked(r *result, st state) (again *store.Snapshot) {
 		}
 	}
 	for _, hd := range r.handles {
-		signal(hd.wake) // one that is late has waited for it
+		hd.ring() // one that is late has waited for it
 	}
 	r.loaded, r.begun = true, true
 	h.loading = slices.DeleteFunc(h.loading, func(l *result) bool { return l == r })

@@ -188,17 +188,19 @@ func TestLateWhileReadAgain(t *testing.T) {
 		return nil
 	})
 	h.nextLocked(t)
-	if b, _, ok := hd.pollMergedLocked(); ok {
+	hd.mu.Lock()
+	if b, _, got := hd.pollLocked(); got != nothing {
 		t.Errorf("batch %v of a result that is being read", b)
 	}
+	hd.mu.Unlock()
 	for len(hd.wake) > 0 {
 		<-hd.wake
 	}
 	h.mu.Unlock()
 	<-hd.wake
-	b, _, ok := hd.poll()
+	b, _, got := hd.poll()
 	list = apply(t, list, b.Events)
-	if want, err := q.All(); !ok || err != nil || !slices.EqualFunc(list, want, ejson.Doc.Same) {
+	if want, err := q.All(); got != delivery || err != nil || !slices.EqualFunc(list, want, ejson.Doc.Same) {
 		t.Errorf("observed %v, fetched %v (%v)", list, want, err)
 	}
 }

@@ -10,17 +10,9 @@ import (
 // stopping knows which goroutines are within a Stop, and of whom, so that a Stop
 // can tell whether what it would wait for is waiting for it.
 var stopping = struct {
-	mu     sync.Mutex // guards what is below it, and worker of every handle
+	mu     sync.Mutex // guards what is below it; before a handle's mutex
 	awaits map[uint64]*Handle
 }{awaits: map[uint64]*Handle{}}
-
-// atWork makes the calling goroutine the one that runs h's callbacks.
-func atWork(h *Handle) {
-	id := goroutine()
-	stopping.mu.Lock()
-	defer stopping.mu.Unlock()
-	h.worker = id
-}
 
 // waitOutside waits until no callback of h runs, unless that would be for ever:
 // the caller is that callback, or is a callback that it is itself waiting for.
@@ -33,11 +25,13 @@ func waitOutside(h *Handle) {
 	}
 	self := goroutine()
 	stopping.mu.Lock()
-	for other := h; other != nil; other = stopping.awaits[other.worker] {
-		if other.worker == self {
+	for other := h; other != nil; {
+		worker := other.servedBy()
+		if worker == self {
 			stopping.mu.Unlock()
 			return
 		}
+		other = stopping.awaits[worker]
 	}
 	stopping.awaits[self] = h
 	stopping.mu.Unlock()
@@ -45,6 +39,14 @@ func waitOutside(h *Handle) {
 	stopping.mu.Lock()
 	delete(stopping.awaits, self)
 	stopping.mu.Unlock()
+}
+
+// servedBy returns the number of the goroutine that runs the handle's callback; 0
+// where none does, and for one that has been stopped none will.
+func (h *Handle) servedBy() uint64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.worker
 }
 
 // goroutine returns the number of the calling goroutine, which the runtime tells

@@ -35,6 +35,7 @@ type field struct {
 // bucket is the set of results that pin one value.
 type bucket struct {
 	seats []seated
+	one   [1]seated // the place of the seat that most buckets have
 }
 
 // seated has the result beside the seat, so that routing need not fetch the seat.
@@ -55,6 +56,9 @@ type seat struct {
 }
 
 func (b *bucket) add(s *seat) {
+	if b.seats == nil {
+		b.seats = b.one[:0]
+	}
 	s.in, s.at = b, len(b.seats)
 	b.seats = append(b.seats, seated{s.res, s})
 	s.res.seats = append(s.res.seats, s)

@@ -30,7 +30,7 @@ func Start[T any](q store.Query[T], fn func(Batch[T])) (*Handle, error) {
 }
 
 // StartWith calls fn with the initial result before it returns, and then with each
-// later batch, one at a time, on the observation's own goroutine. Places are
+// later batch, one at a time, on a goroutine of this package. Places are
 // given where the query has a sort, a skip or a limit.
 //
 // The initial result holds every commit whose Update has returned. Start may
@@ -52,17 +52,16 @@ func hasOrder(spec *store.Spec) bool { return spec.Sorter != nil || isWindow(spe
 // isWindow reports whether what is in a result depends on other documents.
 func isWindow(spec *store.Spec) bool { return spec.Skip > 0 || spec.Limit > 0 }
 
-// start begins an observation and gives it a goroutine.
+// start begins an observation that the hub's crew delivers.
 func start(spec *store.Spec, ordered bool, o Options, deliver func(*Handle, docBatch) error) (*Handle, error) {
-	h, in := begin(spec, ordered)
-	h.deliver = deliver
-	if err := h.launch(in.batches(o)); err != nil {
+	h := &Handle{deliver: deliver}
+	if err := h.launch(h.join(spec, ordered).batches(o)); err != nil {
 		return nil, err
 	}
 	return h, nil
 }
 
-// launch delivers the initial result here, and later batches on a goroutine.
+// launch delivers the initial result here, and lets the crew deliver later batches.
 func (h *Handle) launch(first iter.Seq[docBatch]) error {
 	started := false
 	defer func() {
@@ -79,18 +78,27 @@ func (h *Handle) launch(first iter.Seq[docBatch]) error {
 		}
 	}
 	started = true
-	go h.run()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.stopped || h.mail.len() > 0 || h.mail.late {
+		h.hub.crew.add(h)
+	} else {
+		h.busy = false
+	}
 	return nil
 }
 
-// begin begins an observation without a goroutine: next takes its batches, and
-// quit ends it.
+// begin begins an observation for the calling goroutine: next takes its batches,
+// and quit ends it.
 func begin(spec *store.Spec, ordered bool) (*Handle, initial) {
-	h := &Handle{
-		hub:  enlist(spec.Store, spec.Collection),
-		spec: spec,
-		wake: make(chan struct{}, 1),
-	}
+	h := &Handle{wake: make(chan struct{}, 1)}
+	return h, h.join(spec, ordered)
+}
+
+// join begins the observation. The caller is who sees to it.
+func (h *Handle) join(spec *store.Spec, ordered bool) initial {
+	h.spec, h.busy = spec, true
+	h.hub = enlist(spec.Store, spec.Collection)
 	joined := false
 	defer func() {
 		if !joined { // inside store.Update, where the store refuses with a panic
@@ -99,10 +107,10 @@ func begin(spec *store.Spec, ordered bool) (*Handle, initial) {
 	}()
 	in := h.hub.join(h, spec, ordered)
 	joined = true
-	return h, in
+	return in
 }
 
-// quit ends an observation that has no goroutine.
+// quit ends an observation that the calling goroutine sees to.
 func (h *Handle) quit() {
 	h.end(nil)
 	h.finished()
