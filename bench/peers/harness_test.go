@@ -137,7 +137,7 @@ func sample() *Results {
 func TestMarkdown(t *testing.T) {
 	page := markdown(sample())
 	for _, want := range []string{
-		"| **0.05** ±20 %", "2.50 ±0 %, 3 rounds of 2 operations (50.0)", // W2: fifty times better
+		"| **0.05** ±20 %", "2.50 ±0 %, 3×2 ops (50.0)", // W2: fifty times better
 		"2,000 1 round (0.5)", // W1: half as good, in fewer rounds
 		"- not done in 1s: sqlite W3",
 		"- badger: it could not be built",

@@ -50,16 +50,13 @@ func (c *Cell) settle() {
 // sampled tells how the figure was taken, where it was not in the usual way: fewer
 // rounds than usual, or of few operations.
 func (c *Cell) sampled(usual int) string {
-	few := c.Ops <= 10 && !work(c.Work).Whole
-	rounds := "1 round"
-	if n := len(c.Samples); n > 1 {
-		rounds = fmt.Sprintf("%d rounds", n)
+	rounds := fmt.Sprintf("%d rounds", len(c.Samples))
+	if len(c.Samples) == 1 {
+		rounds = "1 round"
 	}
 	switch {
-	case few && c.Ops == 1:
-		rounds += " of 1 operation"
-	case few:
-		rounds += fmt.Sprintf(" of %d operations", c.Ops)
+	case c.Ops <= 10 && !work(c.Work).Whole:
+		rounds = fmt.Sprintf("%d×%d ops", len(c.Samples), c.Ops)
 	case len(c.Samples) >= usual && usual > 0:
 		return ""
 	}

@@ -21,7 +21,7 @@ func writeTable(b *strings.Builder, r *Results) {
 			writeKind(b, r, names)
 		}
 	}
-	fmt.Fprintf(b, "– means that the peer has nothing of the kind. Where a round takes long there are fewer; N is the same for all. Where nobody is told there are no observers, and the figure is that of the changes alone.\n\n")
+	fmt.Fprintf(b, "– means that the peer has nothing of the kind. Where a round takes long there are fewer, with fewer operations: 3×2 ops are three rounds of two, and cold is the very first run, where there was no time for another. N is the same for all. Where nobody is told there are no observers, and the figure is that of the changes alone.\n\n")
 	writeHoles(b, r)
 }
 
