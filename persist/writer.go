@@ -70,7 +70,9 @@ func (db *DB) run() {
 	for {
 		switch j, s := db.next(); j {
 		case writeSegment:
-			db.wrote(s, db.w.write(s))
+			begun := time.Now()
+			err := db.w.write(s)
+			db.wrote(s, time.Since(begun), err)
 		case foldStep:
 			db.folded(db.w.step())
 		case end:
@@ -135,8 +137,10 @@ func (db *DB) choose(now time.Time) (j job, s *segment, due time.Duration) {
 func (db *DB) due(now time.Time) time.Duration {
 	s := db.queue.segments[0]
 	switch {
-	case db.closing || db.wanted > db.durable:
+	case db.closing:
 		return 0
+	case db.wanted > db.durable:
+		return db.company.wait(len(db.waiters), now)
 	case !db.retryAt.IsZero():
 		return db.retryAt.Sub(now)
 	case s.n >= segmentDue || len(db.queue.segments) > 1:
@@ -146,7 +150,7 @@ func (db *DB) due(now time.Time) time.Duration {
 }
 
 // wrote notes how an attempt to write s ended, and tells those who wait.
-func (db *DB) wrote(s *segment, err error) {
+func (db *DB) wrote(s *segment, took time.Duration, err error) {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	db.count()
@@ -159,6 +163,7 @@ func (db *DB) wrote(s *segment, err error) {
 		}
 		db.failure, db.retryAt, db.backoff = nil, time.Time{}, 0
 		db.queue.recycle(s)
+		db.company = company{len(db.waiters), time.Now().Add(min(took/2, db.opts.Delay))}
 		db.answer(nil)
 		return
 	}

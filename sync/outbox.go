@@ -52,7 +52,7 @@ func (l *loop) nudge(seq store.Seq) {
 	l.r.wg.Go(func() {
 		// After an error of the disk, checkDisk has the loop look again.
 		if l.r.db.Flush(l.r.ctx, seq) == nil {
-			_ = l.r.do(l.r.ctx, func(*loop) {})
+			l.r.lookAgain()
 		}
 	})
 }

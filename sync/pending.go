@@ -49,8 +49,7 @@ func (r *Replica) Do(ctx context.Context, m Method) (*Pending, error) {
 		return p, nil // another's write has brought it to disk, and it was sent
 	}
 	reached(stepFsync)
-	// It may be sent now. If the replica is being closed, the next one will.
-	_ = r.do(context.Background(), func(*loop) {})
+	r.lookAgain() // it may be sent now; if the replica is being closed, by the next one
 	return p, nil
 }
 

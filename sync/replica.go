@@ -25,6 +25,7 @@ type Replica struct {
 	db    *persist.DB // nil: nothing is kept
 
 	asks   chan func(*loop) // run by the loop, one after another
+	synced chan struct{}    // capacity 1: more is on disk than the loop has seen
 	status atomic.Pointer[statusAt]
 
 	ctx    context.Context // of the loop and of all that it starts
@@ -48,7 +49,7 @@ func Open(ctx context.Context, url string, opts Options) (*Replica, error) {
 			return nil, fmt.Errorf("sync: %w", err)
 		}
 	}
-	r := &Replica{url: url, opts: opts.withDefaults(), asks: make(chan func(*loop))}
+	r := &Replica{url: url, opts: opts.withDefaults(), asks: make(chan func(*loop)), synced: make(chan struct{}, 1)}
 	r.log = r.opts.Logger
 	if err := r.load(ctx); err != nil {
 		return nil, err
@@ -129,6 +130,14 @@ func (r *Replica) Reconnect() error { return r.do(context.Background(), (*loop).
 
 // Disconnect ends the connection until Reconnect. Subscriptions and calls wait.
 func (r *Replica) Disconnect() error { return r.do(context.Background(), (*loop).disconnect) }
+
+// lookAgain has the loop see soon what is on disk, and send what waited for it.
+func (r *Replica) lookAgain() {
+	select {
+	case r.synced <- struct{}{}:
+	default:
+	}
+}
 
 // do has fn run by the loop, and waits until it has run. An error means that it
 // has not and will not.

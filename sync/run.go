@@ -130,6 +130,7 @@ func (l *loop) run(ctx context.Context) {
 		case fn := <-l.r.asks:
 			fn(l)
 			l.more()
+		case <-l.r.synced:
 		case d := <-dialed:
 			l.dialed(d)
 		case <-arrived:
