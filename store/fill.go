@@ -67,6 +67,9 @@ func (b *filler) addLate() {
 
 // add gathers the entries of a document.
 func (b *filler) add(slot uint64, d ejson.Doc) {
+	if cap(b.data)-len(b.data) < 256 {
+		b.data = slices.Grow(b.data, len(b.data)+4096) // doubles; append would not
+	}
 	from := len(b.data)
 	var one, multi bool
 	if b.data, one = b.x.key.AppendOne(b.data, d); one {
@@ -172,9 +175,13 @@ func (b *filler) block(parts []part) *block {
 	n := common(first, last) // keys in between share it too
 	made := &block{prefix: strings.Clone(first[:n])}
 	skip := n - b.alike
+	var slots [blockMax]uint64
+	for i := range parts { // so that the processor waits for all of them at once
+		slots[i] = b.slots[parts[i].at]
+	}
 	for i := range parts {
 		p := &parts[i]
-		switch slot := b.slots[p.at]; {
+		switch slot := slots[i]; {
 		case p.size == longer:
 			made.add(restOf(view(b.key(p.at)[n:])), slot)
 		case int(p.size)-skip <= headLen:

@@ -43,7 +43,7 @@ func TestFillSorts(t *testing.T) {
 			grown := newIndex(def)
 			var p pages
 			w := builder{x: grown}
-			for i := range 3000 {
+			for i := range 1500 {
 				d := ejson.Make(ejson.Field{Name: "_id", Value: fmt.Sprint(i)}, ejson.Field{Name: "key", Value: key(i)}, ejson.Field{Name: "n", Value: r.IntN(3)})
 				p.set(uint64(2*i), d, 1)
 				grown.change(&Change{Slot: uint64(2 * i), After: d}, 1, &w)
