@@ -28,7 +28,7 @@ type fieldTree struct {
 
 // CompileFields takes a projection document ({a: 1}, {a: 0}, with $slice,
 // $elemMatch or a positional path "a.$"), or a []string of names, of which "-"
-// before them drops. nil and an empty spec give a nil Fields.
+// before them drops. nil, an empty spec, false, 0 and "" give a nil Fields.
 func CompileFields(spec any) (*Fields, error) {
 	switch x := spec.(type) {
 	case nil:
@@ -45,6 +45,11 @@ func CompileFields(spec any) (*Fields, error) {
 	switch v.Kind() {
 	case ejson.Null:
 		return nil, nil
+	case ejson.Bool, ejson.Number, ejson.String:
+		// Without one, as in Meteor.
+		if !truthy(v) || v.Kind() == ejson.String && v.Str() == "" {
+			return nil, nil
+		}
 	case ejson.Object:
 		return compileFields(v.Doc())
 	}

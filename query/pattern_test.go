@@ -116,3 +116,22 @@ func TestStoredPattern(t *testing.T) {
 		}
 	}
 }
+
+// TestPatternSteps: a large pattern takes no hours on a long string.
+func TestPatternSteps(t *testing.T) {
+	const n = 1200
+	m := mustCompile(t, map[string]any{"a": map[string]any{"$regex": strings.Repeat("a?", n) + strings.Repeat("a", n)}})
+	for size, want := range map[int]bool{n - 1: false, n: true, 1 << 20: false} {
+		if got := m.Match(textDoc(strings.Repeat("a", size))); got != want {
+			t.Errorf("a string of %d: %v", size, got)
+		}
+	}
+	m = mustCompile(t, []byte(`{"a":{"$regex":"b[a-c]$"}}`))
+	if !m.Match(textDoc(strings.Repeat("a", 1<<20) + "bc")) {
+		t.Error("a small pattern does not match a long string")
+	}
+}
+
+func textDoc(text string) ejson.Doc {
+	return ejson.Make(ejson.Field{Name: "a", Value: text})
+}

@@ -2,6 +2,7 @@ package query
 
 import (
 	"regexp"
+	"regexp/syntax"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -22,6 +23,9 @@ const (
 	// maxTimeouts is how often a pattern may exceed matchTimeout before it is
 	// given up and matches nothing, so that a scan ends within a second or so.
 	maxTimeouts = 5
+	// maxSteps bounds the steps that a pattern can take through a string: as many
+	// as it has instructions, for each byte. They take a few seconds at worst.
+	maxSteps = 1 << 30
 )
 
 // pattern is a compiled regular expression of JavaScript.
@@ -30,7 +34,8 @@ type pattern struct {
 	prefix        string // every match begins with this; "" where it is unknown
 	literal       literalKind
 	text          string          // for a literal
-	re            *regexp.Regexp  // or this
+	re            *regexp.Regexp  // or this,
+	longest       int             // for strings up to so many bytes
 	back          *regexp2.Regexp // or this: look-around and back-references
 	timeouts      atomic.Int32    // of back
 }
@@ -70,7 +75,7 @@ func (p *pattern) matches(s string) bool {
 		return false
 	}
 	if p.re != nil {
-		return p.re.MatchString(s)
+		return len(s) <= p.longest && p.re.MatchString(s)
 	}
 	if p.timeouts.Load() >= maxTimeouts {
 		return false
@@ -171,7 +176,7 @@ func compilePattern(source, flags string) (*pattern, error) {
 		}
 		re, err := regexp.Compile(text)
 		if err == nil {
-			p.re = re
+			p.re, p.longest = re, maxSteps/instructions(text)
 			return p, nil
 		}
 		// RE2 refuses repetitions above 1,000; the other engine does not.
@@ -191,4 +196,17 @@ func compilePattern(source, flags string) (*pattern, error) {
 	back.MatchTimeout = matchTimeout
 	p.back = back
 	return p, nil
+}
+
+// instructions counts those of a pattern that RE2 runs.
+func instructions(text string) int {
+	parsed, err := syntax.Parse(text, syntax.Perl)
+	if err != nil {
+		return maxPattern
+	}
+	prog, err := syntax.Compile(parsed.Simplify())
+	if err != nil {
+		return maxPattern
+	}
+	return len(prog.Inst)
 }
