@@ -312,7 +312,7 @@ func (h *Handle) pollLocked() (b docBatch, number uint64, got outcome) {
 func (h *Handle) finish(number uint64, busy time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.delivered = max(h.delivered, number)
+	h.delivered = number
 	if h.stats.busy += busy; busy > 0 {
 		h.stats.batches++
 	}

@@ -132,7 +132,7 @@ func (h *hub) applyLocked(e entry) {
 		}
 	}
 	h.touched = h.touched[:0]
-	h.seq = max(h.seq, e.seq)
+	h.seq = e.seq
 }
 
 // meetLocked lets each result that a change of commit seq may concern, and that

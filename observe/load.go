@@ -153,7 +153,7 @@ func (h *hub) replenishLocked(r *result) bool {
 // them, do not concern it any more.
 func (h *hub) settleLocked(r *result) (from *store.Snapshot) {
 	if !r.partial {
-		r.recheck = 2 * r.tree.len()
+		r.recheck = 2 * max(r.tree.len(), r.need+r.margin)
 		rows := *r.spec
 		rows.Skip, rows.Limit = 0, r.need+r.margin
 		r.indexed = rows.Plan(h.store.Snapshot()).Sorted

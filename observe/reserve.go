@@ -113,11 +113,9 @@ func (r *result) read(from *store.Snapshot) state {
 		slices.SortFunc(items, byKey)
 	}
 	st.tree = bulk(items)
-	st.bound = ""
 	if st.partial = st.indexed && len(items) == rows.Limit; st.partial {
 		st.bound = items[len(items)-1].key
 	}
-	st.recheck = 2*len(items) + st.need + 2*st.margin
 	return st
 }
 
