@@ -79,12 +79,13 @@ func loaded(tb testing.TB, n int) *store.Store {
 	return s
 }
 
-// put inserts documents, a thousand a transaction.
-func put(tb testing.TB, s *store.Store, list []ejson.Doc) {
+// put inserts documents, a thousand a transaction, and returns the last one's number.
+func put(tb testing.TB, s *store.Store, list []ejson.Doc) (last store.Seq) {
 	for len(list) > 0 {
 		batch := list[:min(len(list), 1000)]
 		list = list[len(batch):]
-		if _, err := s.Update(func(tx *store.Tx) error {
+		var err error
+		if last, err = s.Update(func(tx *store.Tx) error {
 			for _, d := range batch {
 				if err := tx.Put(coll, d); err != nil {
 					return err
@@ -95,6 +96,7 @@ func put(tb testing.TB, s *store.Store, list []ejson.Doc) {
 			tb.Fatal(err)
 		}
 	}
+	return last
 }
 
 // heap returns the bytes in use after a full collection.

@@ -132,11 +132,11 @@ func BenchmarkW10(b *testing.B) {
 func flushed(tb testing.TB, db *persist.DB, s *store.Store, list []ejson.Doc) {
 	before := store.Seq(0)
 	for at := 0; at < len(list); at += 1000 {
-		put(tb, s, list[at:min(at+1000, len(list))])
+		last := put(tb, s, list[at:min(at+1000, len(list))])
 		if err := db.Flush(context.Background(), before); err != nil {
 			tb.Fatal(err)
 		}
-		before = s.Snapshot().Seq()
+		before = last
 	}
 	if err := db.Flush(context.Background(), before); err != nil {
 		tb.Fatal(err)

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -113,10 +114,8 @@ func markdown(r *Results) string {
 	p("")
 	if len(r.Missing) > 0 {
 		p("## Missing\n")
-		for _, k := range known {
-			if why, ok := r.Missing[k.name]; ok {
-				p("- %s: %s", k.name, why)
-			}
+		for _, name := range slices.Sorted(maps.Keys(r.Missing)) {
+			p("- %s: %s", name, r.Missing[name])
 		}
 	}
 	return b.String()

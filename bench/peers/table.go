@@ -79,7 +79,7 @@ func writeKind(b *strings.Builder, r *Results, names []string) {
 			case c == nil:
 				fmt.Fprintf(b, " – |")
 			case name == us || ours == nil:
-				fmt.Fprintf(b, " **%s** ±%.0f %% |", figure(c.Median), 100*c.Spread())
+				fmt.Fprintf(b, " **%s** %s |", figure(c.Median), c.how(r.Rounds))
 			default:
 				how := c.how(r.Rounds)
 				if strings.HasPrefix(w.ID, "W7") && r.cell(name, "W6b") == nil && !r.failed(name, "W6b") {
