@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"sync/atomic"
 	"time"
+
+	"github.com/replicad/replicad/ddp/internal/wire"
 )
 
 // Stats is what went over a session since it began, or since ResetStats. Bytes are those
@@ -26,7 +28,7 @@ type Stats struct {
 // String gives one line for people.
 func (s Stats) String() string {
 	line := fmt.Sprintf("in %s: %d messages in (%s), %d out (%s), %d of %d pings answered, %d pings of the server",
-		s.For.Round(time.Millisecond), s.MessagesIn, size(s.BytesIn), s.MessagesOut, size(s.BytesOut),
+		s.For.Round(time.Millisecond), s.MessagesIn, wire.Size(s.BytesIn), s.MessagesOut, wire.Size(s.BytesOut),
 		s.PongsIn, s.PingsOut, s.PingsIn)
 	if s.RoundTrip > 0 {
 		line += fmt.Sprintf(", round trip %s", s.RoundTrip.Round(10*time.Microsecond))
@@ -35,20 +37,6 @@ func (s Stats) String() string {
 		line += fmt.Sprintf(", %d messages not understood", s.Strange)
 	}
 	return line
-}
-
-// size writes a number of bytes with three digits.
-func size(n uint64) string {
-	units := []string{"B", "kB", "MB", "GB", "TB", "PB", "EB"}
-	f, i := float64(n), 0
-	for f >= 999.5 {
-		f /= 1000
-		i++
-	}
-	if i == 0 {
-		return fmt.Sprintf("%d B", n)
-	}
-	return fmt.Sprintf("%.3g %s", f, units[i])
 }
 
 // minus returns what came since t; what is no count is kept.

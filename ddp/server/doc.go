@@ -66,7 +66,7 @@
 // [Server.WrapMethods], WrapPublications, WrapIncoming and WrapOutgoing put middleware
 // around methods, publications and frames. [Server.Limit] bounds how often something
 // may be asked for; [Server.Tap] watches frames, without their secrets; Server.Stats
-// and Session.Stats count. [Server.SetStrategy] has sessions remember less of a
+// and Session.Stats count, print as one line, and count anew after ResetStats. [Server.SetStrategy] has sessions remember less of a
 // collection than the documents.
 //
 // # Connections of the owner's

@@ -126,6 +126,7 @@ type Server struct {
 	past          Stats // of sessions that have ended, as far as it counts up
 	slow, refused atomic.Uint64
 	recalled      atomic.Uint64
+	base          atomic.Pointer[Stats] // what ResetStats found
 }
 
 // PublishFunc is the body of a publication; see [Server.Publish].
@@ -374,7 +375,7 @@ func (s *Server) forget(session *Session) {
 	if s.sessions[session.id] == session {
 		delete(s.sessions, session.id)
 		s.past.Opened++
-		s.past.addEnded(session.Stats())
+		s.past.addEnded(session.total())
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/replicad/replicad/ddp"
@@ -60,6 +61,7 @@ type Session struct {
 	wg     sync.WaitGroup // holders of a turn, publications
 	live   bool           // universal publications begun; belongs to server.mu
 	count  counters
+	base   atomic.Pointer[SessionStats] // what ResetStats found
 
 	mu       sync.Mutex    // guards the rest; a leaf, but for the contexts' own locks
 	link     *link         // nil while the client is away

@@ -1,8 +1,11 @@
 package server
 
 import (
+	"fmt"
 	"sync/atomic"
 	"time"
+
+	"github.com/replicad/replicad/ddp/internal/wire"
 )
 
 // Traffic is frames, and the bytes of their text.
@@ -12,7 +15,14 @@ type Traffic struct {
 
 func (t *Traffic) add(u Traffic) { t.Frames += u.Frames; t.Bytes += u.Bytes }
 
-// SessionStats are figures of one session.
+func (t Traffic) minus(u Traffic) Traffic { return Traffic{t.Frames - u.Frames, t.Bytes - u.Bytes} }
+
+func (t Traffic) String() string {
+	return fmt.Sprintf("%d frames (%s)", t.Frames, wire.Size(t.Bytes))
+}
+
+// SessionStats are figures of one session. In, Out, Made and Subscribed count from its
+// beginning, or from ResetStats.
 type SessionStats struct {
 	Began         time.Time
 	Away          bool    // its client is, and may come back
@@ -26,8 +36,18 @@ type SessionStats struct {
 	Kept          int64   // bytes that were sent, and are kept in case the client comes back
 }
 
-// Stats are figures of a server. What counts up counts from the beginning, sessions
-// that have ended included.
+// String gives one line for people.
+func (s SessionStats) String() string {
+	where := "here"
+	if s.Away {
+		where = "away"
+	}
+	return fmt.Sprintf("%s, connection %d, %d subscriptions (%d begun), %d calls (%d made), in %v, out %v, %s queued, %s kept",
+		where, s.Connections, s.Subscriptions, s.Subscribed, s.Calls, s.Made, s.In, s.Out, size(s.Queued), size(s.Kept))
+}
+
+// Stats are figures of a server. What counts up counts from the beginning, or from
+// ResetStats, sessions that have ended included.
 type Stats struct {
 	Connections   int // sockets, also of clients that have not connected
 	Sessions      int // that live
@@ -45,6 +65,16 @@ type Stats struct {
 	Made       uint64
 	Subscribed uint64
 }
+
+// String gives one line for people.
+func (t Stats) String() string {
+	return fmt.Sprintf("%d connections, %d sessions (%d away, %d opened, %d resumed, %d slow), %d subscriptions (%d begun), "+
+		"%d calls (%d made, %d recalled), %d refused, in %v, out %v, %s queued, %s kept",
+		t.Connections, t.Sessions, t.Away, t.Opened, t.Resumed, t.Slow, t.Subscriptions, t.Subscribed,
+		t.Calls, t.Made, t.Recalled, t.Refused, t.In, t.Out, size(t.Queued), size(t.Kept))
+}
+
+func size(n int64) string { return wire.Size(uint64(max(0, n))) }
 
 // counters are what a session counts. They are written by few and read by anyone.
 type counters struct {
@@ -64,6 +94,24 @@ func (c *counters) sent(frames, bytes int) {
 
 // Stats returns figures of the session as of now.
 func (s *Session) Stats() SessionStats {
+	t := s.total()
+	if base := s.base.Load(); base != nil {
+		t.In, t.Out = t.In.minus(base.In), t.Out.minus(base.Out)
+		t.Made -= base.Made
+		t.Subscribed -= base.Subscribed
+	}
+	return t
+}
+
+// ResetStats makes what counts up in Stats count from now on. That of the server does
+// not change.
+func (s *Session) ResetStats() {
+	t := s.total()
+	s.base.Store(&t)
+}
+
+// total is Stats without regard to ResetStats.
+func (s *Session) total() SessionStats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return SessionStats{
@@ -91,6 +139,29 @@ func (o *outbox) sentBytes() int64 {
 
 // Stats returns figures of the server as of now. It looks at every session.
 func (s *Server) Stats() Stats {
+	t := s.total()
+	if base := s.base.Load(); base != nil {
+		t.Opened -= base.Opened
+		t.Resumed -= base.Resumed
+		t.Slow -= base.Slow
+		t.Refused -= base.Refused
+		t.Recalled -= base.Recalled
+		t.In, t.Out = t.In.minus(base.In), t.Out.minus(base.Out)
+		t.Made -= base.Made
+		t.Subscribed -= base.Subscribed
+	}
+	return t
+}
+
+// ResetStats makes what counts up in Stats count from now on. Those of the sessions do
+// not change.
+func (s *Server) ResetStats() {
+	t := s.total()
+	s.base.Store(&t)
+}
+
+// total is Stats without regard to ResetStats.
+func (s *Server) total() Stats {
 	s.mu.RLock()
 	t := s.past
 	t.Connections = len(s.links)
@@ -102,7 +173,7 @@ func (s *Server) Stats() Stats {
 	t.Opened += uint64(len(live))
 	t.Slow, t.Refused, t.Recalled = s.slow.Load(), s.refused.Load(), s.recalled.Load()
 	for _, session := range live {
-		x := session.Stats()
+		x := session.total()
 		t.addEnded(x)
 		t.Sessions++
 		if x.Away {

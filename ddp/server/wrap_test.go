@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -173,8 +172,8 @@ func TestStats(t *testing.T) {
 		c.take()
 		want := func(got, want any) {
 			t.Helper()
-			if fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", want) {
-				t.Errorf("\n got %+v\nwant %+v", got, want)
+			if got != want {
+				t.Errorf("\n got %#v\nwant %#v", got, want)
 			}
 		}
 		s := p.Session().Stats()
@@ -182,6 +181,13 @@ func TestStats(t *testing.T) {
 		in := len(sub("s", "p")) + 2*len(method("1", "m", ""))
 		want(s, server.SessionStats{Began: s.Began, Connections: 1, Subscriptions: 1, Calls: 2, Made: 1, Subscribed: 1, Kept: kept,
 			In: server.Traffic{Frames: 3, Bytes: uint64(in)}, Out: server.Traffic{Frames: 3, Bytes: uint64(kept) + uint64(len(connected(id)))}})
+		if got, want := s.String(), "here, connection 1, 1 subscriptions (1 begun), 2 calls (1 made), in 3 frames (145 B), out 3 frames (156 B), 0 B queued, 81 B kept"; got != want {
+			t.Errorf("\n got %s\nwant %s", got, want)
+		}
+		p.Session().ResetStats()
+		if s := p.Session().Stats(); s.In != (server.Traffic{}) || s.Out != s.In || s.Made+s.Subscribed != 0 || s.Subscriptions != 1 || s.Calls != 2 {
+			t.Errorf("after a reset: %v", s)
+		}
 		c.cut()
 		p.Added("c", must(`{"_id":"2"}`))
 		g := srv.Stats()
@@ -198,7 +204,16 @@ func TestStats(t *testing.T) {
 		g = srv.Stats()
 		want(g, server.Stats{Opened: 1, Resumed: 1, Made: 2, Subscribed: 1, In: g.In, Out: g.Out})
 		if g.In.Frames != 4 || g.Out.Frames < 10 {
-			t.Errorf("%+v", g)
+			t.Errorf("%v", g)
+		}
+		srv.ResetStats()
+		if g := srv.Stats(); g != (server.Stats{}) {
+			t.Errorf("after a reset: %v", g)
+		}
+		dial(t, srv).open()
+		const want1 = "1 connections, 1 sessions (0 away, 1 opened, 0 resumed, 0 slow), 0 subscriptions (0 begun), 0 calls (0 made, 0 recalled), 0 refused, "
+		if got := srv.Stats().String(); !strings.HasPrefix(got, want1) {
+			t.Errorf("\n got %s\nwant %s…", got, want1)
 		}
 	})
 }
