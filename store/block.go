@@ -308,19 +308,7 @@ func (b *block) clone(stamp uint64, room int) *block {
 // push appends an entry to a block that is being made. Its key begins with the
 // prefix and is not below the last.
 func (b *block) push(key []byte, slot uint64) {
-	n := b.len()
-	r := restOf(view(key[len(b.prefix):]))
-	b.heads[n], b.slots[n], b.sizes[n] = r.head, slot, r.size
-	if b.tails == nil && r.tail != "" {
-		b.tails = &tails{}
-	}
-	if b.tails != nil {
-		b.tails.insert(n, n, r.tail)
-	}
-	b.n++
-	if n == 0 || !b.same(n-1, n) {
-		b.keys++
-	}
+	b.add(restOf(view(key[len(b.prefix):])), slot)
 }
 
 // common returns how many bytes a and b begin with alike.

@@ -300,3 +300,35 @@ func TestMatcherAndModifierMayBeCompiled(t *testing.T) {
 		t.Fatal(n, err)
 	}
 }
+
+// TestTransactionOfManyCollections writes to more collections than a transaction looks
+// through one by one, in turn.
+func TestTransactionOfManyCollections(t *testing.T) {
+	s := New(Options{})
+	name := func(i int) string { return fmt.Sprint("c", i) }
+	const collections = 3 * fewParts
+	if _, err := s.Update(func(tx *Tx) error {
+		for round := range 2 {
+			for i := range collections {
+				id := ejson.StringID(fmt.Sprint(round))
+				if err := tx.Put(name(i), ejson.Make(ejson.Field{Name: "_id", Value: id.String()}, ejson.Field{Name: "n", Value: i})); err != nil {
+					return err
+				}
+			}
+		}
+		for i := range collections {
+			if n := tx.Len(name(i)); n != 2 {
+				t.Errorf("%s: %d documents in the transaction", name(i), n)
+			}
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	snap := s.Snapshot()
+	for i := range collections {
+		if d, ok := snap.Get(name(i), ejson.StringID("1")); !ok || d.Field("n").Number() != float64(i) || snap.Len(name(i)) != 2 {
+			t.Errorf("%s: %v", name(i), d)
+		}
+	}
+}

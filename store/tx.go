@@ -15,23 +15,32 @@ import (
 type Tx struct {
 	s     *Store
 	owner any
-	parts []*overlay // one for each collection that was named, in that order
-	err   error      // why it will not be committed, whatever its function says
+	parts []*overlay          // one for each collection that was named, in that order
+	named map[string]*overlay // the same by name; nil while they are few
+	err   error               // why it will not be committed, whatever its function says
 
 	table   *table // will have indexes, instead of those it has; nil: none will
 	indexes []*index
 }
+
+// fewParts is for how many collections a loop over their names is good.
+const fewParts = 16
 
 // part returns what the transaction did to a collection.
 func (tx *Tx) part(collection string) *overlay {
 	if tx.s == nil {
 		panic(errVoid)
 	}
-	// Few transactions name more collections than a loop is good for; the one
-	// named last is the likeliest.
-	for i := len(tx.parts) - 1; i >= 0; i-- {
-		if o := tx.parts[i]; o.name == collection {
+	// The one named last is the likeliest.
+	if tx.named != nil {
+		if o := tx.named[collection]; o != nil {
 			return o
+		}
+	} else {
+		for i := len(tx.parts) - 1; i >= 0; i-- {
+			if o := tx.parts[i]; o.name == collection {
+				return o
+			}
 		}
 	}
 	o := tx.s.spare
@@ -49,6 +58,15 @@ func (tx *Tx) part(collection string) *overlay {
 		}
 	}
 	tx.parts = append(tx.parts, o)
+	switch n := len(tx.parts); {
+	case n > fewParts:
+		tx.named[collection] = o
+	case n == fewParts:
+		tx.named = make(map[string]*overlay, 2*fewParts)
+		for _, o := range tx.parts {
+			tx.named[o.name] = o
+		}
+	}
 	return o
 }
 
