@@ -11,7 +11,7 @@ import (
 // before and after its size.
 var (
 	growing = [][3]string{
-		{"W2 FindOne by _id", "W2/", "/all/FindID"}, {"W5 20 newest of a room", "W5/", "/turns"},
+		{"W2 FindOne by _id", "W2/", "/all/FindID"}, {"a bare Go map", "W2/", "/all/gomap"}, {"W5 20 newest of a room", "W5/", "/turns"},
 		{"W6a $inc, a commit", "W6/", "/a/commit"}, {"W6c beside 1,000", "W6/", "/c/commit"},
 		{"W7 in-room", "W7/", "/in-room"}, {"W7 in-window", "W7/", "/in-window"},
 	}
