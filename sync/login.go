@@ -57,6 +57,9 @@ type loginCall struct {
 	updated bool
 }
 
+// minRenew is how long a token is used at least before another is asked for.
+const minRenew = time.Minute
+
 // loginTimeout is how long a login may take. A server that does not answer within a
 // method's usual time will not, and meanwhile nothing else is sent.
 const loginTimeout = 20 * time.Second
@@ -247,8 +250,11 @@ func identityFrom(said ejson.Doc, now time.Time) (identity, error) {
 	}
 	if v := said.Field("tokenExpires"); v.Kind() == ejson.Date && me.token != "" {
 		me.expires = v.Time()
-		// As Meteor: a token is old when a tenth of its life is left, an hour at most.
-		me.renew = me.expires.Add(-min(me.expires.Sub(now)/10, time.Hour))
+		// As Meteor: a token is old when a tenth of its life is left, an hour at most. One
+		// that has expired before it came says that the clocks do not agree.
+		if life := me.expires.Sub(now); life > 0 {
+			me.renew = now.Add(max(life-min(life/10, time.Hour), minRenew))
+		}
 	}
 	return me, nil
 }
