@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -30,6 +31,16 @@ func TestDemo(t *testing.T) {
 		}
 	}
 	wantEmpty(t, temp)
+	story, _, _ := strings.Cut(got.out, "\nThe same in a program")
+	if text, _ := readme(t); !strings.Contains(shape(text), shape(story)) {
+		t.Errorf("the README tells the demo in other words than\n%s", story)
+	}
+}
+
+// shape is a text less its figures and line breaks.
+func shape(text string) string {
+	text = regexp.MustCompile(`[0-9a-f]{16}|[0-9][0-9.,]*([nµm]?s\b)?`).ReplaceAllString(text, "#")
+	return strings.Join(strings.Fields(text), " ")
 }
 
 // TestDemoLeft has the reader of the demo's output leave, as head does.
@@ -141,12 +152,15 @@ func holdTo(t *testing.T, file, program string) {
 		t.Fatal(err)
 	}
 	var lines []string
+	code := func(line string) string {
+		line, _, _ = strings.Cut(" "+line, " //")
+		return strings.TrimSpace(line)
+	}
 	for line := range strings.Lines(string(text)) {
-		lines = append(lines, strings.TrimSpace(line))
+		lines = append(lines, code(line))
 	}
 	for line := range strings.Lines(program) {
-		code, _, _ := strings.Cut(" "+line, " //")
-		code = strings.TrimSpace(code)
+		code := code(line)
 		if code == "" {
 			continue
 		}

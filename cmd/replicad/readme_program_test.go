@@ -1,0 +1,77 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+
+	"github.com/replicad/replicad/ddp"
+	"github.com/replicad/replicad/ddp/client"
+	"github.com/replicad/replicad/ddp/ejson"
+	"github.com/replicad/replicad/ddp/server"
+	"github.com/replicad/replicad/observe"
+	"github.com/replicad/replicad/store"
+	replica "github.com/replicad/replicad/sync"
+)
+
+// The README's programs, as functions that compile. They are not called.
+var _, _, _ = readmeReplica, readmeServer, readmeClient
+
+func readmeReplica(ctx context.Context, use func(...any)) {
+	type Todo struct{ List, Text string }
+	r, err := replica.Open(ctx, "wss://todos.example", replica.Options{Path: "todos.db"})
+	if err != nil {
+		return
+	}
+	defer r.Close()
+	sub, err := r.Subscribe("todos.inList", "home")
+	use(sub, err)
+	todos := store.Of[Todo](r.Store(), "todos")
+	open := todos.Find(map[string]any{"list": "home", "done": false}).Sort("-createdAt").Limit(20)
+	h, err := observe.Docs(open, observe.Callbacks[Todo]{
+		Added:   func(t Todo) { fmt.Println("+", t.Text) },
+		Removed: func(t Todo) { fmt.Println("-", t.Text) },
+	})
+	use(err)
+	defer h.Stop()
+	_, err = r.Call(ctx, "todos.finish", "t1")
+	use(err)
+	id, call, err := r.Insert(ctx, "todos", Todo{List: "home", Text: "milk"})
+	use(id, err)
+	_, err = call.Result(ctx)
+	use(err)
+
+	// The table of what others call it.
+	use(store.ErrNotFound, r.Status())
+	for batch, err := range observe.Batches(ctx, open) {
+		use(batch, err)
+	}
+	for status := range r.Statuses(ctx) {
+		use(status)
+	}
+	use(sub.Ready(ctx), r.Stub)
+	use(r.Do(ctx, replica.Method{Name: "todos.finish"}))
+	use(r.Login(ctx, replica.Password{User: "alice"}))
+}
+
+func readmeServer() {
+	var srv server.Server
+	srv.Publish("words", func(ctx context.Context, p *server.Publication) error {
+		p.Added("words", ejson.Make(ejson.Field{Name: "_id", Value: "w1"}, ejson.Field{Name: "text", Value: "hello"}))
+		return nil // ready; p.Changed and p.Removed may follow, from any goroutine
+	})
+	srv.Method("echo", func(ctx context.Context, c *server.Call) (any, error) { return c.Params.At(0), nil })
+	http.ListenAndServe("127.0.0.1:3000", &srv)
+}
+
+func readmeClient(ctx context.Context, use func(...any)) {
+	k := client.NewReconnecting("ws://127.0.0.1:3000", client.ReconnectOptions{
+		Options: client.Options{Events: &client.Events{
+			Added: func(m ddp.Added) { fmt.Println(m.Collection, m.ID, m.Fields) },
+		}},
+	})
+	sub, err := k.Subscribe(ctx, "words")
+	use(sub, err)
+	v, err := k.Call(ctx, "echo", "hello")
+	use(v, err)
+}
