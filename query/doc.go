@@ -81,7 +81,7 @@
 //     on the server a character is a code point, and under m a line ends at \n.
 //     A pattern with look-around or back-references that takes too long on a
 //     string does not match it, and after five such is given up. Any other does
-//     not match a string that it could take 2^30 steps through: so many are the
+//     not match a string that it could take 2^27 steps through: so many are the
 //     bytes of the string times the instructions of the pattern.
 //   - $[] and $[name] with array filters are known, which Meteor's client does
 //     not know. $pushAll is known still.

@@ -206,5 +206,5 @@ func (o bit) apply(_ *edition, v ejson.Value) (ejson.Value, error) {
 
 func wholeNumber(v ejson.Value) (int64, bool) {
 	f := v.Number()
-	return int64(f), v.Kind() == ejson.Number && f == math.Trunc(f) && f >= -(1<<63) && f < 1<<63
+	return int64(f), v.Kind() == ejson.Number && f == math.Trunc(f) && isLong(f)
 }

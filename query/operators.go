@@ -312,9 +312,8 @@ func modClause(at string, v ejson.Value) (clause, error) {
 		if e.Kind() != ejson.Number {
 			return want(met(e))
 		}
-		n[i] = math.Trunc(e.Number())
-		if math.IsNaN(n[i]) || math.Abs(n[i]) >= 1<<63 {
-			return clause{}, syntaxError(at, op, "wants finite numbers")
+		if n[i] = math.Trunc(e.Number()); !isLong(n[i]) {
+			return clause{}, syntaxError(at, op, "wants integers of 64 bits, got %s", metNumber(e))
 		}
 	}
 	if n[0] == 0 {

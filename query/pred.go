@@ -259,11 +259,11 @@ func (p modulo) test(v ejson.Value) bool {
 		return false
 	}
 	f := v.Number()
-	if !(math.Abs(f) < 1<<63) {
-		return false
-	}
-	return math.Mod(math.Trunc(f), p.div) == p.rem
+	return isLong(f) && math.Mod(math.Trunc(f), p.div) == p.rem
 }
+
+// isLong reports whether f, without its fraction, is an integer of 64 bits.
+func isLong(f float64) bool { return f >= -(1<<63) && f < 1<<63 }
 
 // elemMatch is $elemMatch: on documents, where doc is set, or on values.
 type elemMatch struct {

@@ -24,8 +24,8 @@ const (
 	// given up and matches nothing, so that a scan ends within a second or so.
 	maxTimeouts = 5
 	// maxSteps bounds the steps that a pattern can take through a string: as many
-	// as it has instructions, for each byte. They take a few seconds at worst.
-	maxSteps = 1 << 30
+	// as it has instructions, for each byte. They take some seconds at worst.
+	maxSteps = 1 << 27
 )
 
 // pattern is a compiled regular expression of JavaScript.

@@ -156,7 +156,7 @@ func (p *bits) test(v ejson.Value) bool {
 	switch v.Kind() {
 	case ejson.Number:
 		f := v.Number()
-		if f != math.Trunc(f) || f < -(1<<63) || f >= 1<<63 {
+		if f != math.Trunc(f) || !isLong(f) {
 			return false
 		}
 		n := uint64(int64(f))
