@@ -132,6 +132,36 @@ func TestBacklog(t *testing.T) {
 	}
 }
 
+// TestIntakeForgets: documents that come and go leave nothing behind, and a merge
+// that gained nothing is not tried again at once.
+func TestIntakeForgets(t *testing.T) {
+	var in intake
+	d := thing(1, 1)
+	seq := store.Seq(0)
+	add := func(c store.Change) {
+		seq++
+		in.add(entry{seq, []store.Change{c}})
+		in.merge("c", 0)
+	}
+	for slot := range uint64(10 * mergeFrom) {
+		add(store.Change{Collection: "c", Slot: slot, After: d})
+		add(store.Change{Collection: "c", Slot: slot, Before: d})
+		if in.changes > mergeFrom {
+			t.Fatalf("%d changes wait, and no document is there", in.changes)
+		}
+	}
+	merges := 0
+	for slot := range uint64(4 * mergeFrom) {
+		before := len(in.entries)
+		if add(store.Change{Collection: "c", Slot: slot, After: d}); len(in.entries) < before {
+			merges++
+		}
+	}
+	if merges == 0 || merges > 4 {
+		t.Errorf("%d merges of %d changes", merges, 4*mergeFrom)
+	}
+}
+
 // TestIntakeMerge: merged entries lead to the same state, and those up to keep
 // stay as they are.
 func TestIntakeMerge(t *testing.T) {

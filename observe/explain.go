@@ -68,8 +68,8 @@ func (h *Handle) infoLocked() Info {
 	if r.order != nil {
 		in.Partial, in.Refills = r.partial, r.refills
 		if in.Docs = r.tree.len(); in.Docs > 0 {
-			// Leaves are two thirds full; the keys are about as long as one of them.
-			in.Bytes += in.Docs * (int(unsafe.Sizeof(item{})+8)*3/2 + len(r.tree.at(in.Docs/2).key))
+			// The keys are about as long as one of them.
+			in.Bytes += r.tree.root.bytes() + in.Docs*((len(r.tree.at(in.Docs/2).key)+7)&^7)
 		}
 	}
 	return in
@@ -128,4 +128,14 @@ func describe(spec *store.Spec) string {
 		b.WriteByte(')')
 	}
 	return b.String()
+}
+
+// bytes is the memory that the nodes take, less that of keys and documents.
+func (n *node) bytes() int {
+	sum := int(unsafe.Sizeof(*n)) + cap(n.items)*int(unsafe.Sizeof(item{})) + cap(n.seps)*int(unsafe.Sizeof(""))
+	sum += (cap(n.heads) + cap(n.kids) + cap(n.sizes)) * 8
+	for _, kid := range n.kids {
+		sum += kid.bytes()
+	}
+	return sum
 }

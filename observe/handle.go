@@ -411,7 +411,7 @@ func (h *Handle) resume() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.paused = false
-	if h.mail.size() > 0 || h.mail.late {
+	if h.mail.late {
 		h.ringLocked()
 	}
 }

@@ -145,6 +145,46 @@ func TestReadAgainAhead(t *testing.T) {
 	w.settle(seq, s.Snapshot(), false)
 }
 
+// TestBacklogWhileReadAgain: what is committed while a result is being read again
+// is bounded; of it, what the new state holds already is not worked in again.
+func TestBacklogWhileReadAgain(t *testing.T) {
+	s, c := fixture(t, 300)
+	if err := c.Index("n"); err != nil {
+		t.Fatal(err)
+	}
+	q := c.Find(object{"room": object{"$ne": "none"}}).Sort("n").Limit(5)
+	w := watch(t, q, &moments{last: map[store.Seq]*store.Snapshot{}}, false)
+	defer w.h.Stop()
+	h, r := w.h.hub, w.h.res
+	h.mu.Lock()
+	drop(t, s, 0, 60)
+	putDoc(t, s, thing(60, -7)) // the state that is read has these three
+	putDoc(t, s, thing(60, -6))
+	putDoc(t, s, thing(60, -5))
+	h.nextLocked(t)
+	if r.loaded {
+		t.Error("not what is to be tested")
+	}
+	loading := r.loading
+	for range 3 {
+		h.nextLocked(t)
+	}
+	var seq store.Seq
+	most := 0
+	for i := range 3 * mergeFrom {
+		seq = putDoc(t, s, thing(299, i%9))
+		h.nextLocked(t)
+		most = max(most, r.backlog.changes)
+	}
+	if most > mergeFrom {
+		t.Errorf("%d changes of two documents wait", most)
+	}
+	h.mu.Unlock()
+	<-loading
+	wait(t, w.h, seq)
+	w.settle(seq, s.Snapshot(), false)
+}
+
 // TestLateWhileReadAgain: the difference that a slow handle is given has the places
 // of a result that its events led to; it gets none while its result is being read
 // again, and hears when it has been.

@@ -12,6 +12,19 @@ import (
 )
 
 func TestIntervalsAgainstList(t *testing.T) {
+	var check func(iv *interval) reach
+	check = func(iv *interval) reach {
+		far := iv.high
+		for _, kid := range []*interval{iv.left, iv.right} {
+			if kid != nil {
+				far = far.max(check(kid))
+			}
+		}
+		if iv.below != far {
+			t.Fatalf("ranges that reach %q are said to reach %q", far, iv.below)
+		}
+		return far
+	}
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	r := rand.New(rand.NewPCG(seed, 4))
@@ -43,6 +56,9 @@ func TestIntervalsAgainstList(t *testing.T) {
 			if found[iv.res] != want {
 				t.Fatalf("%s in [%s, %s): found %d times", key, iv.low, iv.high, found[iv.res])
 			}
+		}
+		if s.root != nil {
+			check(s.root)
 		}
 		if n := len(s.root.all(nil)); n != len(twin) {
 			t.Fatalf("%d intervals, want %d", n, len(twin))
@@ -110,6 +126,35 @@ func TestRouterMissesNothing(t *testing.T) {
 	}
 	if len(ro.fields)+len(ro.byID)+len(ro.asked.seats) != 0 {
 		t.Errorf("the router still has %v", ro)
+	}
+}
+
+// TestRouterKeepsPlaces: a value is forgotten with the last result that pins it,
+// and a result that its branches find is not asked besides.
+func TestRouterKeepsPlaces(t *testing.T) {
+	var ro router
+	add := func(sel object) *result {
+		m, err := query.Compile(sel)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := &result{matcher: m}
+		ro.add(r)
+		return r
+	}
+	first, second := add(object{"n": 1}), add(object{"n": object{"$in": []any{1, 2}}})
+	both := add(object{"$or": []any{object{"n": 3}, object{"_id": "x"}}})
+	values := ro.fields[0].values
+	for _, step := range []struct {
+		drop   *result
+		values int
+	}{{nil, 3}, {second, 2}, {both, 1}, {first, 0}} {
+		if step.drop != nil {
+			ro.remove(step.drop)
+		}
+		if len(values) != step.values || len(ro.asked.seats) != 0 {
+			t.Errorf("%d values pinned, want %d; %d results asked", len(values), step.values, len(ro.asked.seats))
+		}
 	}
 }
 

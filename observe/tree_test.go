@@ -15,6 +15,9 @@ func (t *tree) check(tb testing.TB) (keys []string) {
 	if t.root == nil {
 		return nil
 	}
+	if t.root.size == 0 || len(t.root.kids) == 1 {
+		tb.Fatalf("a root of %d items and %d children", t.root.size, len(t.root.kids))
+	}
 	depth := -1
 	var walk func(n *node, level int, low, high string) int
 	walk = func(n *node, level int, low, high string) int {
