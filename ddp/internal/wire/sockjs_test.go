@@ -1,14 +1,11 @@
 package wire
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -64,115 +61,6 @@ func dialSockJS(t testing.TB, srv *httptest.Server, opts DialOptions) *SockJS {
 	}
 	t.Cleanup(func() { s.Close(CodeNormal, "") })
 	return s
-}
-
-type recorded struct {
-	Dir, Raw, Event string
-	Msg             []string
-}
-
-func recording(t *testing.T) (all []recorded) {
-	text, err := os.ReadFile("../../testdata/transcripts/sockjs-framing.jsonl")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for line := range strings.Lines(string(text)) {
-		var r recorded
-		if err := json.Unmarshal([]byte(line), &r); err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, r)
-	}
-	return all
-}
-
-// TestSockJSRecording plays the recording of a SockJS session from either side, and
-// compares every frame byte by byte.
-func TestSockJSRecording(t *testing.T) {
-	steps := recording(t)
-	messages := func(raw string) (list []string) {
-		if raw[0] == 'a' {
-			if err := json.Unmarshal([]byte(raw[1:]), &list); err != nil {
-				t.Fatal(err)
-			}
-		}
-		return list
-	}
-	t.Run("server", func(t *testing.T) {
-		srv := accept(t, UpgradeOptions{}, func(tr Transport) {
-			for _, s := range steps {
-				switch {
-				case s.Dir == "c>s":
-					for _, want := range s.Msg {
-						if got, err := tr.Read(); err != nil || string(got) != want {
-							t.Errorf("got %s, %v, want %s", got, err, want)
-						}
-					}
-				case s.Raw != "":
-					for _, m := range messages(s.Raw) {
-						tr.Write(context.Background(), []byte(m), false)
-					}
-				case s.Event == "close":
-					tr.Close(CodeNormal, "")
-				}
-			}
-		})
-		ws := rawClient(t, wsURL(srv, "/sockjs/123/abcdefgh/websocket"))
-		for _, s := range steps {
-			if s.Dir == "c>s" {
-				if err := ws.WriteJSON(s.Msg); err != nil {
-					t.Fatal(err)
-				}
-			} else if s.Raw != "" {
-				if _, got, err := ws.ReadMessage(); err != nil || string(got) != s.Raw {
-					t.Fatalf("got %s, %v, want %s", got, err, s.Raw)
-				}
-			}
-		}
-		if _, _, err := ws.ReadMessage(); !websocket.IsCloseError(err, CodeNormal) {
-			t.Error(err)
-		}
-	})
-	t.Run("client", func(t *testing.T) {
-		url := serve(t, UpgradeOptions{}, func(s *Socket) {
-			for _, step := range steps {
-				if step.Dir == "c>s" {
-					for _, m := range step.Msg { // ours come one in a frame
-						want, _ := json.Marshal([]string{m})
-						if got, err := s.Read(); err != nil || string(got) != string(want) {
-							t.Errorf("got %s, %v, want %s", got, err, want)
-						}
-					}
-				} else if step.Raw != "" {
-					s.Write(context.Background(), []byte(step.Raw), false)
-				}
-			}
-		})
-		s, err := DialSockJS(t.Context(), url, DialOptions{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer s.Close(CodeNormal, "")
-		for _, step := range steps {
-			if step.Dir == "c>s" {
-				for _, m := range step.Msg {
-					s.Write(t.Context(), []byte(m), false)
-				}
-			} else if step.Raw != "" {
-				for _, want := range messages(step.Raw) {
-					if got, err := s.Read(); err != nil || string(got) != want {
-						t.Fatalf("got %s, %v, want %s", got, err, want)
-					}
-				}
-			}
-		}
-		for range 2 {
-			var closed *CloseError
-			if _, err := s.Read(); !errors.As(err, &closed) || *closed != (CloseError{1000, "Normal closure"}) {
-				t.Fatal(err)
-			}
-		}
-	})
 }
 
 // TestSockJSEcho sends text that needs escapes, of every size, both ways.
@@ -424,92 +312,4 @@ func TestAcceptPaths(t *testing.T) {
 		}
 	}
 	http.DefaultClient.CloseIdleConnections()
-}
-
-// FuzzSockJSMessages compares the reader of lists with the standard library's, and
-// shows that what is written is read again.
-func FuzzSockJSMessages(f *testing.F) {
-	for _, s := range []string{`["a","b"]`, `"x"`, `[]`, ` [ "\u00e9\ud83d\ude00\ud800" ] `, `["\q"]`, `["a",]`, `[[]]`, `["\u12`, `"`, `[`} {
-		f.Add([]byte(s))
-	}
-	f.Fuzz(func(t *testing.T, text []byte) {
-		var b batch
-		ok := b.messages(text)
-		var want []string
-		var one string
-		valid := json.Unmarshal(text, &want) == nil && want != nil
-		if !valid && json.Unmarshal(text, &one) == nil && len(bytes.TrimLeft(text, " \t\r\n")) > 0 &&
-			bytes.TrimLeft(text, " \t\r\n")[0] == '"' {
-			valid, want = true, []string{one}
-		}
-		if valid && bytes.Contains(text, []byte("null")) {
-			t.Skip() // the library takes it for a text
-		}
-		if ok != valid {
-			t.Fatalf("%q: %v, the library says %v", text, ok, valid)
-		}
-		if !ok {
-			if len(b.ends) > 0 || len(b.bytes) > 0 {
-				t.Fatal("something is left")
-			}
-			return
-		}
-		if len(want) != len(b.ends) {
-			t.Fatalf("%q: %d messages, want %d", text, len(b.ends), len(want))
-		}
-		i := 0
-		b.each(func(m []byte) error {
-			exact := !bytes.Contains(m, []byte(`\u`)) && strings.ToValidUTF8(string(m), "\ufffd") == string(m)
-			if exact && string(m) != want[i] {
-				t.Fatalf("%q: got %q, want %q", text, m, want[i])
-			}
-			again := append(appendEscaped([]byte(`["`), m), `"]`...)
-			var c batch
-			if !c.messages(again) || string(c.bytes) != string(m) {
-				t.Fatalf("%q was written as %q, read as %q", m, again, c.bytes)
-			}
-			i++
-			return nil
-		})
-	})
-}
-
-// FuzzSockJSFrames gives a client any frame of a server.
-func FuzzSockJSFrames(f *testing.F) {
-	for _, s := range []string{"o", "h", `a["x"]`, `m"x"`, `m[]`, `c[1000,"x"]`, `c[1,2]`, "hello", "a", "c[]", `c["1"]`} {
-		f.Add([]byte(s))
-	}
-	f.Fuzz(func(t *testing.T, frame []byte) {
-		var s SockJS
-		s.unpack(frame)
-		quiet := len(frame) == 0 || string(frame) == "o" || string(frame) == "h" || len(frame) > 1 && (frame[0] == 'a')
-		if n := len(s.in.ends); n == 0 && s.ended == nil && !quiet {
-			t.Fatalf("%q is lost", frame)
-		}
-		var closed *CloseError
-		if s.ended != nil && (!errors.As(s.ended, &closed) || frame[0] != 'c') {
-			t.Fatalf("%q ends with %v", frame, s.ended)
-		}
-	})
-}
-
-// BenchmarkSockJSRead is BenchmarkSocketRead with the framing of SockJS.
-func BenchmarkSockJSRead(b *testing.B) {
-	frame := bytes.Repeat([]byte(`{"msg":"added",12345`), 17)
-	srv := accept(b, UpgradeOptions{}, func(t Transport) {
-		for t.Write(context.Background(), frame, false) == nil {
-		}
-	})
-	s, err := DialSockJS(b.Context(), wsURL(srv, SockJSPath("/sockjs")), DialOptions{})
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.SetBytes(int64(len(frame)))
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := s.Read(); err != nil {
-			b.Fatal(err)
-		}
-	}
-	s.Close(CodeNormal, "")
 }
