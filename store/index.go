@@ -21,7 +21,8 @@ const degree = 16
 // beside it (100,000 documents, two indexes) and was not worth having: bulk loads and
 // queries were within a tenth either way. What counts is that a search stays in few
 // items: with pointers to blocks as items loading took a third longer, for each
-// comparison followed two.
+// comparison followed two. The first 16 bytes of a top in its item, in turn, bought a
+// twentieth of a change, and leaves of 32 entries nothing.
 type index struct {
 	*definition
 	fields []*ejson.Place // top-level fields that the keys depend on
