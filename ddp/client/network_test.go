@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/replicad/replicad/ddp"
@@ -182,6 +183,33 @@ func TestProxy(t *testing.T) {
 		_, err := Dial(t.Context(), srv.URL, opts)
 		if err == nil || !strings.Contains(err.Error(), "Proxy Authentication Required") {
 			t.Error(err)
+		}
+	}
+}
+
+// widest notes the most that was ever asked of a connection at once.
+type widest struct {
+	net.Conn
+	most atomic.Int64
+}
+
+func (w *widest) Read(p []byte) (int, error) {
+	w.most.Store(max(w.most.Load(), int64(len(p)))) // only one goroutine reads at a time
+	return w.Conn.Read(p)
+}
+
+// TestReadBuffer: the session reads through a buffer of that size, whatever it is.
+func TestReadBuffer(t *testing.T) {
+	srv := endpoint(t, false)
+	for size, want := range map[int]int64{0: 64 << 10, 512: 512} {
+		var conn *widest
+		hear(t, srv.URL, Options{ReadBuffer: size, NetDial: func(ctx context.Context, network, address string) (net.Conn, error) {
+			c, err := new(net.Dialer).DialContext(ctx, network, address)
+			conn = &widest{Conn: c}
+			return conn, err
+		}})
+		if got := conn.most.Load(); got != want {
+			t.Errorf("%d: reads up to %d bytes at once, want %d", size, got, want)
 		}
 	}
 }

@@ -54,6 +54,11 @@ type Options struct {
 	// many bytes of them; 0 means 4,096 and 4 MiB. One message may always wait.
 	MaxWaiting      int
 	MaxWaitingBytes int
+	// ReadBuffer is the size of the buffer between a WebSocket and its reader, in bytes;
+	// 0 means 64 KiB, which most of the memory of a quiet session is. A process of
+	// a thousand sessions that receive little does with 4 KiB; a burst then takes
+	// more system calls, not more memory.
+	ReadBuffer int
 	// Deflate is the shortest message that is sent compressed, in bytes, where the
 	// server agrees; 0 means 1,024, negative that compression is not offered.
 	Deflate int

@@ -141,7 +141,7 @@ func (t target) dial(ctx context.Context, opts Options) (Transport, error) {
 		TLS:     opts.TLS,
 		Proxy:   opts.Proxy,
 		NetDial: opts.NetDial,
-		Limits:  wire.Limits{Message: opts.MaxMessage, Deflate: opts.Deflate},
+		Limits:  wire.Limits{Message: opts.MaxMessage, ReadBuffer: opts.ReadBuffer, Deflate: opts.Deflate},
 	}
 	to := t.address()
 	if t.sockjs {

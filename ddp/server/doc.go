@@ -49,15 +49,16 @@
 // that nobody waits for a client: a publisher may serve a thousand from one loop,
 // and one that sleeps must not hold up the others. What a client leaves unread is
 // kept up to Server.MaxQueue; then its connection ends with [ErrSlow] and a line in
-// the log, and it may come back as above. A publisher that would rather wait calls [Publication.Drain]. One step of any size (the documents of a
-// subscription that ends, the difference at a change of user) is let through.
+// the log, and it may come back as above. A publisher that would rather wait calls
+// [Publication.Drain]. One step of any size (the documents of a subscription that
+// ends, the difference at a change of user) is let through.
 //
 // A client that sends faster than it is served is slowed down by TCP.
 //
 // # What it costs
 //
 // A session over a WebSocket takes some 40 kB, stacks and buffers included; one with 100
-// documents that others have too 75 kB, 20 of them the tail that is kept in case its
+// documents that others have too 72 kB, 20 of them the tail that is kept in case its
 // connection is lost. While a client is given much at once it can take Server.MaxTail and
 // MaxQueue more. (BenchmarkSessionMemory, BenchmarkCrowd, BenchmarkToReady.)
 //
