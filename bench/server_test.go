@@ -164,7 +164,11 @@ func resync(b *testing.B, n int, grace time.Duration) {
 	srv.MaxTail, srv.MaxTailMessages = 64<<20, n/10
 	ctx := context.Background()
 	var w wire
-	r, err := replica.Open(ctx, srv.url, replica.Options{Logger: silent, Client: client.Options{NetDial: w.dial}})
+	r, err := replica.Open(ctx, srv.url, replica.Options{
+		Logger:       silent,
+		QuiesceLimit: time.Hour, // all at once, however long a slow machine takes for a million
+		Client:       client.Options{NetDial: w.dial},
+	})
 	if err != nil {
 		b.Fatal(err)
 	}
