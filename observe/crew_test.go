@@ -112,3 +112,24 @@ func TestCrewStopped(t *testing.T) {
 		t.Errorf("%d callbacks after Stop", n)
 	}
 }
+
+// TestCrewQueue: a queue that is never quite emptied does not grow for that, and
+// holds on to no handle that has been taken.
+func TestCrewQueue(t *testing.T) {
+	var c crew
+	c.free = 1 // as if a worker were on its way: none is called
+	c.add(&Handle{})
+	for range 1000 {
+		h := &Handle{}
+		c.add(h)
+		c.next(1)
+		if len(c.queue)-c.head != 1 || c.queue[c.head] != h || cap(c.queue) > 16 {
+			t.Fatalf("%d handles wait in %d places", len(c.queue)-c.head, cap(c.queue))
+		}
+		for _, old := range c.queue[:c.head] {
+			if old != nil {
+				t.Fatal("a handle that was taken is kept")
+			}
+		}
+	}
+}
