@@ -122,8 +122,10 @@ func (s *Socket) end(err error) {
 	var closed *websocket.CloseError
 	var network net.Error
 	goodbye := errors.As(err, &closed)
-	s.conn.part() // where the library met a fault it has said farewell
 	s.over.Store(goodbye || cause != nil || errors.As(err, &network))
+	if !s.over.Load() {
+		s.conn.part() // the library met a fault, and has said farewell
+	}
 	switch {
 	case s.closing.Load():
 		s.ended = ErrClosed
