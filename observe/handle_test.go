@@ -184,6 +184,9 @@ func TestGoexit(t *testing.T) {
 	}
 	putDoc(t, s, thing(0, 5))
 	<-h.Done()
+	if in := Handles(s); len(in) != 0 || h.Err() != nil {
+		t.Errorf("%v is left, error %v", in, h.Err())
+	}
 	h.Stop()
 }
 
