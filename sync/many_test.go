@@ -3,18 +3,14 @@ package sync
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
-	"os/signal"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"github.com/replicad/replicad/ddp/client"
 )
@@ -145,53 +141,6 @@ func TestLog(t *testing.T) {
 		}
 		if !slices.Equal(got, want) {
 			t.Errorf("the log has\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
-		}
-	})
-}
-
-// TestDoOnFullDisk: what cannot be kept is not promised, and nothing of it is shown; when
-// there is room again it works again.
-func TestDoOnFullDisk(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "replica.db")
-	signal.Ignore(syscall.SIGXFSZ)
-	defer signal.Reset(syscall.SIGXFSZ)
-	var was syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &was); err != nil {
-		t.Skip("no limit on the size of files here:", err)
-	}
-	defer syscall.Setrlimit(syscall.RLIMIT_FSIZE, &was)
-	inScene(t, func(t *testing.T, sc *scene) {
-		sc.refuse = errors.New("away")
-		sc.open(kept(path))
-		sc.stubs()
-		insert := func(id string, size int) Method {
-			return Method{Name: "insert", Params: []any{map[string]any{"_id": id, "text": strings.Repeat("x", size)}}}
-		}
-		sc.must(insert("small", 1))
-		full := was
-		full.Cur = 1 << 20
-		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &full); err != nil {
-			t.Fatal(err)
-		}
-		_, err := sc.r.Do(t.Context(), insert("large", 2<<20))
-		if err == nil || !strings.Contains(err.Error(), path) {
-			t.Errorf("Do: %v", err)
-		}
-		sc.outbox("insert queued")
-		if n := sc.r.Store().Snapshot().Len("items"); n != 1 {
-			t.Errorf("%d documents are shown", n)
-		}
-		if st := sc.r.Status(); st.DiskErr == nil {
-			t.Errorf("status %+v", st)
-		}
-		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &was); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(time.Minute)
-		sc.must(insert("large", 2<<20))
-		sc.outbox("insert queued", "insert queued")
-		if st := sc.r.Status(); st.DiskErr != nil {
-			t.Errorf("status %+v", st)
 		}
 	})
 }
