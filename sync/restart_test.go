@@ -3,13 +3,10 @@ package sync
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
-	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -304,69 +301,6 @@ func TestBadFile(t *testing.T) {
 				other.Close()
 			}
 			t.Errorf("error %v", err)
-		}
-	})
-}
-
-// TestDiskFails: replication goes on in memory, the status says so, and the file
-// catches up when it can.
-func TestDiskFails(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "replica.db")
-	signal.Ignore(syscall.SIGXFSZ)
-	defer signal.Reset(syscall.SIGXFSZ)
-	var was syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &was); err != nil {
-		t.Skip("no limit on the size of files here:", err)
-	}
-	defer syscall.Setrlimit(syscall.RLIMIT_FSIZE, &was)
-
-	inScene(t, func(t *testing.T, sc *scene) {
-		r := sc.open(kept(path))
-		p := sc.accept()
-		sub := sc.subscribe("s")
-		w := p.wantSub("s")
-		if err := r.Flush(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		synctest.Wait()
-		full := was
-		full.Cur = 1 << 20
-		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &full); err != nil {
-			t.Fatal(err)
-		}
-		for i := range 1000 {
-			noise := make([]byte, 3000)
-			rand.Read(noise)
-			p.send(fmt.Sprintf(`{"msg":"added","collection":"items","id":"%d","fields":{"noise":"%x"}}`, i, noise))
-		}
-		p.ready(w)
-		if err := sub.Ready(t.Context()); err != nil {
-			t.Error(err)
-		}
-		if err := r.Flush(t.Context()); err == nil {
-			t.Error("Flush pretends")
-		}
-		time.Sleep(2 * time.Second)
-		st := sc.phase(Live)
-		if st.DiskErr == nil || st.Durable >= st.Seq {
-			t.Errorf("status %+v", st)
-		}
-		if n := r.Store().Snapshot().Len("items"); n != 1000 {
-			t.Errorf("%d documents", n)
-		}
-		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &was); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(10 * time.Minute)
-		if st := sc.phase(Live); st.DiskErr != nil || st.Durable != st.Seq {
-			t.Errorf("status %+v", st)
-		}
-		if err := r.Close(); err != nil {
-			t.Error(err)
-		}
-		r = sc.open(kept(path))
-		if n := r.Store().Snapshot().Len("items"); n != 1000 {
-			t.Errorf("%d documents in the file", n)
 		}
 	})
 }
