@@ -308,10 +308,11 @@ func TestSessions(t *testing.T) {
 			if st := sc.phase(Live); st.Stale != 2 {
 				t.Errorf("%d stale", st.Stale)
 			}
-			p.added("e", 1)                                                              // as it comes
+			p.added("e", 1) // as it comes
+			sc.seen("+e")
 			p.send(`{"msg":"added","collection":"items","id":"b","fields":{"other":1}}`) // replaces what was
 			time.Sleep(time.Hour)
-			sc.seen("+e ~b")
+			sc.seen("~b")
 			p.ready(w2)
 			sc.seen("-c")
 			sc.has("items", `{"_id":"a","n":2}`, `{"_id":"b","other":1}`, `{"_id":"d","n":1}`, `{"_id":"e","n":1}`)
