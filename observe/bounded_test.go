@@ -36,6 +36,26 @@ func TestNeverEmpty(t *testing.T) {
 	}
 }
 
+// TestNeverQuiteEmpty: nor does a mailbox that is now nearly full, now nearly empty.
+func TestNeverQuiteEmpty(t *testing.T) {
+	var m mailbox
+	r := &result{}
+	d := thing(1, 1)
+	r.diff.fold(delta{id: d.ID(), new: item{doc: d}})
+	for seq := store.Seq(0); seq < 100*maxQueued; {
+		for m.len() < maxQueued {
+			seq++
+			m.add(&news{seq: seq, deltas: r.diff.list, res: r}, false)
+		}
+		for m.len() > 2 {
+			m.pop()
+		}
+		if m.late || cap(m.queue) > 4*maxQueued {
+			t.Fatalf("at %d: late=%v, places for %d batches", seq, m.late, cap(m.queue))
+		}
+	}
+}
+
 // TestPack: a parcel of one event has what it needs in itself; the events of a
 // result whose difference goes on to be used stay as they are.
 func TestPack(t *testing.T) {

@@ -43,18 +43,24 @@ func (in Info) String() string {
 // Explain returns how the observation is kept up and what it has cost so far.
 func (h *Handle) Explain() Info {
 	h.hub.mu.Lock()
-	defer h.hub.mu.Unlock()
-	return h.infoLocked()
+	in := h.infoLocked()
+	h.hub.mu.Unlock()
+	h.name(&in)
+	return in
 }
 
-// infoLocked is called with the hub's mutex held.
+// name adds what never changes. It is for who holds no lock: it takes as long as
+// starting does.
+func (h *Handle) name(in *Info) {
+	in.Query, in.Route = describe(h.spec), wayOf(h.spec.Matcher).String()
+}
+
+// infoLocked is called with the hub's mutex held. Names are still to be added.
 func (h *Handle) infoLocked() Info {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	r := h.res
 	in := Info{
-		Query:   describe(h.spec),
-		Route:   wayOf(r.matcher).String(),
 		Ordered: r.order != nil,
 		Shared:  len(r.handles),
 		Changes: r.changes,
@@ -78,24 +84,32 @@ func (h *Handle) infoLocked() Info {
 // Handles returns the info of every observation of a store, those with the most
 // state first, and of equal ones those that were busy longest.
 func Handles(s *store.Store) []Info {
-	registry.mu.Lock()
-	defer registry.mu.Unlock()
-	var list []Info
-	if o := registry.stores[s]; o != nil {
-		for _, h := range o.hubs {
-			h.mu.Lock()
-			for _, r := range h.all {
-				for _, hd := range r.handles {
-					list = append(list, hd.infoLocked())
-				}
-			}
-			h.mu.Unlock()
-		}
+	list, of := infos(s)
+	for i, h := range of {
+		h.name(&list[i])
 	}
 	slices.SortStableFunc(list, func(a, b Info) int {
 		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(b.Busy, a.Busy), strings.Compare(a.Query, b.Query))
 	})
 	return list
+}
+
+// infos returns the infos of all handles, without names, and whose they are.
+func infos(s *store.Store) (list []Info, of []*Handle) {
+	registry.mu.Lock()
+	defer registry.mu.Unlock()
+	if o := registry.stores[s]; o != nil {
+		for _, h := range o.hubs {
+			h.mu.Lock()
+			for _, r := range h.all {
+				for _, hd := range r.handles {
+					list, of = append(list, hd.infoLocked()), append(of, hd)
+				}
+			}
+			h.mu.Unlock()
+		}
+	}
+	return list, of
 }
 
 // plural writes "1 value", "2 values".

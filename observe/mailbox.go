@@ -73,7 +73,7 @@ func (m *mailbox) add(n *news, merge bool) bool {
 			// state that differs from the one it was told only in what is hidden.
 			return false
 		}
-		if m.head == maxQueued { // it is never full and never empty
+		if m.head >= maxQueued { // it is never full and never empty
 			k := copy(m.queue, m.queue[m.head:])
 			clear(m.queue[k:])
 			m.queue, m.head = m.queue[:k], 0

@@ -13,6 +13,9 @@ import (
 // state of the store.
 func shareOf(spec *store.Spec, ordered bool) string {
 	var b strings.Builder
+	if spec.Matcher.None() {
+		b.WriteByte('n') // false and null select nothing, and have the selector of nil
+	}
 	if ordered {
 		b.WriteByte('o')
 		if spec.Sorter != nil {

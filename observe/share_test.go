@@ -25,6 +25,7 @@ func TestShare(t *testing.T) {
 		{q.FieldsSpec(object{"n": object{"$slice": 2}})},
 		{q.Sort("n"), q.SortSpec(object{"n": 1})},
 		{q.Sort("n").Limit(3)},
+		{c.Find(false)},
 		{c.Find(object{"a": 1, "b": 2}), c.Find(object{"a": 1, "b": 2})},
 	} {
 		var first *result
