@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/replicad/replicad/ddp/ejson"
 )
@@ -39,7 +40,7 @@ func (p *parts) message(frame []byte) (Message, error) {
 	case "ready":
 		return Ready{Subs: p.subs}, nil
 	case "updated":
-		if p.have&keyCalls == 0 && p.have&keyID != 0 {
+		if p.calls == nil && p.have&keyID != 0 {
 			p.calls = []string{p.id}
 		}
 		return Updated{Methods: p.calls}, nil
@@ -133,6 +134,9 @@ func diagnose(frame []byte, cause error) (Message, error) {
 	if !isKnown(typ) {
 		return Unknown{Type: typ, Raw: bytes.Clone(frame)}, nil
 	}
+	if m, ok := reread(raw, typ); ok {
+		return m, nil
+	}
 	bad.Type = typ
 	bad.ID, _ = text1("id")
 	bad.Offending = compact(text)
@@ -159,6 +163,51 @@ func diagnose(frame []byte, cause error) (Message, error) {
 		bad.Reason, bad.Offending = ParseError, nil
 	}
 	return nil, bad
+}
+
+// keysOf are the keys of the messages in use. The others mean nothing there, whatever
+// they mean elsewhere: clients add what they like.
+var keysOf = map[string][]string{
+	"added":     {"collection", "id", "fields"},
+	"changed":   {"collection", "id", "fields", "cleared"},
+	"removed":   {"collection", "id"},
+	"ready":     {"subs"},
+	"updated":   {"methods", "id"},
+	"result":    {"id", "result", "error"},
+	"nosub":     {"id", "error"},
+	"method":    {"id", "method", "params", "randomSeed"},
+	"sub":       {"id", "name", "params"},
+	"unsub":     {"id"},
+	"ping":      {"id"},
+	"pong":      {"id"},
+	"connect":   {"session", "version", "support", "receivedCount"},
+	"connected": {"session"},
+	"failed":    {"version"},
+	"error":     {"reason", "offendingMessage"},
+}
+
+// reread reads a message again without the keys of other kinds of messages, if it has
+// some.
+func reread(raw map[string]json.RawMessage, typ string) (Message, bool) {
+	keys, ok := keysOf[typ]
+	if !ok {
+		return nil, false
+	}
+	own := make(map[string]json.RawMessage)
+	for key, value := range raw {
+		if key == "msg" || slices.Contains(keys, key) {
+			own[key] = value
+		}
+	}
+	if len(own) == len(raw) {
+		return nil, false
+	}
+	text, err := json.Marshal(own)
+	if err != nil {
+		return nil, false
+	}
+	m, err := new(Decoder).general(text)
+	return m, err == nil
 }
 
 // checkCall returns what makes a method or a sub malformed; nil means that only its

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/replicad/replicad/ddp/ejson"
 )
@@ -71,6 +72,25 @@ func TestCodec(t *testing.T) {
 			Changed{Collection: "c", ID: oid.ID(), Fields: fields(`{"a":null}`), Cleared: []string{"x", "y"}}},
 		{`{"msg":"changed","collection":"c","id":"--x","cleared":["x"]}`,
 			Changed{Collection: "c", ID: ejson.StringID("-x"), Cleared: []string{"x"}}},
+		// What servers of other languages write for nothing.
+		{`{"msg":"added","collection":"c","id":"x","fields":null,"cleared":null} → {"msg":"added","collection":"c","id":"x"}`,
+			Added{Collection: "c", ID: ejson.StringID("x"), Fields: ejson.Make()}},
+		{`{"msg":"changed","collection":"c","id":"x","fields":null,"cleared":["a"]} → {"msg":"changed","collection":"c","id":"x","cleared":["a"]}`,
+			Changed{Collection: "c", ID: ejson.StringID("x"), Cleared: []string{"a"}}},
+		{`{"msg":"changed","collection":"c","id":"x","fields":{"a":1},"fields":null} → {"msg":"changed","collection":"c","id":"x"}`,
+			Changed{Collection: "c", ID: ejson.StringID("x")}},
+		{`{"msg":"ready","subs":null} → {"msg":"ready","subs":[]}`, Ready{}},
+		{`{"msg":"updated","methods":null} → {"msg":"updated","methods":[]}`, Updated{}},
+		{`{"msg":"updated","methods":null,"id":"9"} → {"msg":"updated","methods":["9"]}`, Updated{Methods: []string{"9"}}},
+		// Keys of other messages mean nothing in this one.
+		{`{"msg":"method","id":"1","method":"a<b","params":[{"$date":5}],"name":5,"fields":[],"collection":null,"subs":1} → {"msg":"method","id":"1","method":"a<b","params":[{"$date":5}]}`,
+			Method{ID: "1", Name: "a<b", Params: params(time.UnixMilli(5))}},
+		{`{"msg":"sub","id":"1","name":"n","params":[],"randomSeed":5,"method":{},"result":{"$binary":1}} → {"msg":"sub","id":"1","name":"n","params":[]}`,
+			Sub{ID: "1", Name: "n", Params: params()}},
+		{`{"msg":"added","collection":"c","id":"x","fields":{"a":1},"name":7} → {"msg":"added","collection":"c","id":"x","fields":{"a":1}}`,
+			Added{Collection: "c", ID: ejson.StringID("x"), Fields: fields(`{"a":1}`)}},
+		{`{"msg":"connect","version":"1","support":["1"],"fields":0,"name":null} → {"msg":"connect","version":"1","support":["1"]}`,
+			Connect{Version: "1", Support: []string{"1"}}},
 		{`{"msg":"removed","collection":"c","id":"x"}`, Removed{Collection: "c", ID: ejson.StringID("x")}},
 		{`{"msg":"addedBefore","collection":"c","id":"x","fields":{"a":1},"before":"y"}`,
 			AddedBefore{Collection: "c", ID: ejson.StringID("x"), Fields: fields(`{"a":1}`), Before: ejson.StringID("y")}},
@@ -106,6 +126,7 @@ func TestCodec(t *testing.T) {
 		{`{"msg":"bogus","id":{},"fields":7}`, Unknown{Type: "bogus", Raw: []byte(`{"msg":"bogus","id":{},"fields":7}`)}},
 		{`{"msg":5}`, Unknown{Raw: []byte(`{"msg":5}`)}},
 		{`{"msg":null}`, Unknown{Raw: []byte(`{"msg":null}`)}},
+		{`{"msg":"ping","msg":5}`, Unknown{Raw: []byte(`{"msg":"ping","msg":5}`)}},
 		{`[{"msg":"ping"}]`, Unknown{Raw: []byte(`[{"msg":"ping"}]`)}},
 		{`{"msg":"p\u0069ng","\u0069d":"\ud83d\ude00\n"} → {"msg":"ping","id":"😀\n"}`, Ping{ID: "😀\n"}},
 		{`{"msg":"bogus","msg":"ping","id":"a","id":"b"} → {"msg":"ping","id":"b"}`, Ping{ID: "b"}},

@@ -46,20 +46,25 @@ func (d *Decoder) Decode(b []byte) (Message, error) {
 	if m, ok := d.fast(b); ok {
 		return m, nil
 	}
+	m, err := d.general(b)
+	if err != nil {
+		m, err = diagnose(b, err)
+	}
+	if a, ok := m.(Added); ok && d.Whole {
+		a.Fields = a.Fields.WithID(a.ID)
+		return a, err
+	}
+	return m, err
+}
+
+// general reads any message.
+func (d *Decoder) general(b []byte) (Message, error) {
 	d.p = parts{}
 	d.in.Reset(b)
-	err := d.read()
-	if err == nil {
-		var m Message
-		if m, err = d.p.message(b); err == nil {
-			if a, ok := m.(Added); ok && d.Whole {
-				a.Fields = a.Fields.WithID(a.ID)
-				return a, nil
-			}
-			return m, nil
-		}
+	if err := d.read(); err != nil {
+		return nil, err
 	}
-	return diagnose(b, err)
+	return d.p.message(b)
 }
 
 // parts is what the keys of a message held, whatever its kind: a key means the same
@@ -92,7 +97,6 @@ const (
 	keyMethod
 	keyFields
 	keyBefore
-	keyCalls
 )
 
 // read fills the parts from the text, in one pass.
@@ -130,6 +134,7 @@ func (d *Decoder) value(key []byte) (err error) {
 	switch string(key) {
 	case "msg":
 		var raw []byte
+		p.msg = ""
 		if raw, err = d.in.Skip(); err == nil && raw[0] == '"' {
 			p.msg, err = d.known(raw)
 		}
@@ -138,6 +143,10 @@ func (d *Decoder) value(key []byte) (err error) {
 	case "id":
 		err = d.id()
 	case "fields":
+		p.fields = ejson.Doc{}
+		if p.have &^= keyFields; d.null() {
+			break
+		}
 		p.have |= keyFields
 		p.fields, err = d.in.DocValue()
 	case "cleared":
@@ -148,7 +157,6 @@ func (d *Decoder) value(key []byte) (err error) {
 	case "subs":
 		p.subs, err = d.texts()
 	case "methods":
-		p.have |= keyCalls
 		p.calls, err = d.texts()
 	case "result":
 		p.result, err = d.in.Value()
@@ -207,8 +215,19 @@ func (d *Decoder) text(key parkey) (string, error) {
 	return d.known(raw)
 }
 
+// null reads null, if that is what comes.
+func (d *Decoder) null() bool {
+	if d.in.Kind() != ejson.Null {
+		return false
+	}
+	_, err := d.in.Skip()
+	return err == nil
+}
+
 // id reads an id: text, or from some servers a number.
 func (d *Decoder) id() error {
+	d.p.id, d.p.idIsText = "", false
+	d.p.have &^= keyID
 	raw, err := d.in.Skip()
 	if err != nil {
 		return err
@@ -248,8 +267,11 @@ func (d *Decoder) lenient() (string, error) {
 	return unquote(raw)
 }
 
-// texts reads a list of text.
+// texts reads a list of text, or null for none.
 func (d *Decoder) texts() ([]string, error) {
+	if d.null() {
+		return nil, nil
+	}
 	a, err := d.in.ArrayValue()
 	if err != nil {
 		return nil, err
@@ -338,45 +360,4 @@ func (e *Error) setCode(v ejson.Value) {
 		e.Code = string(v.AppendJSON(nil))
 		e.Numeric = v.Kind() == ejson.Number
 	}
-}
-
-// names remembers text that came before, up to a bound. The zero value is ready.
-type names struct {
-	last string
-	m    map[string]string
-}
-
-// Names beyond these bounds are not names: a server that uses method ids of its own
-// must not fill the memory.
-const (
-	maxNames = 1024
-	maxName  = 64
-)
-
-// known returns the text if it came before.
-func (n *names) known(b []byte) (string, bool) {
-	if string(b) == n.last && n.m != nil {
-		return n.last, true
-	}
-	s, ok := n.m[string(b)]
-	return s, ok
-}
-
-func (n *names) of(b []byte) string {
-	if string(b) == n.last {
-		return n.last
-	}
-	s, ok := n.m[string(b)]
-	if !ok {
-		s = string(b)
-		if len(s) > maxName {
-			return s
-		}
-		if n.m == nil || len(n.m) >= maxNames {
-			n.m = make(map[string]string)
-		}
-		n.m[s] = s
-	}
-	n.last = s
-	return s
 }

@@ -4,9 +4,9 @@ import "bytes"
 
 // Redact writes the frame at the end of b, with what must not be read in a log hidden:
 // the parameters of the methods by which people log in or change a password, and
-// everywhere the values of keys that hold passwords, tokens and session ids. It returns
-// the longer slice and does not keep the frame. It is for people: what it gives is a
-// message still, where the frame was one.
+// everywhere the values of keys that hold passwords, tokens and session ids, and URIs
+// with the secret of a second factor. It returns the longer slice and does not keep the
+// frame. It is for people: what it gives is a message still, where the frame was one.
 func Redact(b, frame []byte) []byte {
 	r := redactor{in: frame, out: b, private: isPrivate(frame)}
 	r.run()
@@ -33,16 +33,13 @@ var private = [][]byte{
 // isPrivate reports whether the frame names one of those methods. The word can stand
 // elsewhere, too; then more is hidden than need be.
 func isPrivate(frame []byte) bool {
-	if !bytes.Contains(frame, []byte(`"params"`)) {
-		return false
-	}
 	for _, name := range private {
 		if bytes.Contains(frame, name) {
 			return true
 		}
 	}
-	// A name can be written with escapes. Who does that has something to hide.
-	return bytes.Contains(frame, []byte(`\u`)) && bytes.Contains(frame, []byte(`"method"`))
+	// A name can be written with escapes, and so can the keys before it.
+	return bytes.Contains(frame, []byte(`\u`))
 }
 
 // redactor copies JSON text from in to out. It takes any bytes.
@@ -60,8 +57,12 @@ func (r *redactor) run() {
 			continue
 		}
 		text := r.in[r.at:r.text()]
-		r.out = append(r.out, text...)
 		r.at += len(text)
+		if bytes.Contains(text, []byte("otpauth:")) {
+			r.out = append(r.out, hidden...)
+			continue
+		}
+		r.out = append(r.out, text...)
 		if !r.isKey() || !r.hides(text) {
 			continue
 		}

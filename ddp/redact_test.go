@@ -12,6 +12,8 @@ func TestRedact(t *testing.T) {
 		`{"msg":"method","id":"1","method":"login","params":[{"user":{"email":"a@b"},"password":{"digest":"x","algorithm":"sha-256"}}]}`: `{"msg":"method","id":"1","method":"login","params":"(hidden)"}`,
 		`{"params":["secret",{"a":"]"}],"method":"resetPassword","msg":"method"}`:                                                        `{"params":"(hidden)","method":"resetPassword","msg":"method"}`,
 		`{"msg":"method","method":"log\u0069n","params":["secret"]}`:                                                                     `{"msg":"method","method":"log\u0069n","params":"(hidden)"}`,
+		`{"msg":"m\u0065thod","m\u0065thod":"changeP\u0061ssword","p\u0061rams":["old","new"]}`:                                          `{"msg":"m\u0065thod","m\u0065thod":"changeP\u0061ssword","p\u0061rams":"(hidden)"}`,
+		`{"msg":"result","id":"1","result":{"secret":"x","uri":"otpauth://totp/App:alice?secret=X"}}`:                                    `{"msg":"result","id":"1","result":{"secret":"(hidden)","uri":"(hidden)"}}`,
 		`{"msg":"result","id":"1","result":{"id":"u","token":"secret","tokenExpires":{"$date":1}}}`:                                      `{"msg":"result","id":"1","result":{"id":"u","token":"(hidden)","tokenExpires":{"$date":1}}}`,
 		`{"msg":"connected","session":"secret"}`:                                                                                         `{"msg":"connected","session":"(hidden)"}`,
 		`{"msg":"connect","session" : "secret" , "version":"1"}`:                                                                         `{"msg":"connect","session":"(hidden)", "version":"1"}`,

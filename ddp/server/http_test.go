@@ -92,7 +92,9 @@ func TestWebSocket(t *testing.T) {
 // TestHTTPRefusals: what is no WebSocket, not authorized, from elsewhere or too
 // late is told so in HTTP.
 func TestHTTPRefusals(t *testing.T) {
+	var log journal
 	srv := quiet()
+	srv.Logger = log.logger()
 	srv.Authorize = func(r *http.Request) (string, error) {
 		if r.Header.Get("X-Bad") != "" {
 			return "", errors.New("secret reason")
@@ -100,6 +102,7 @@ func TestHTTPRefusals(t *testing.T) {
 		return "", nil
 	}
 	url := listen(t, srv)
+	said := ""
 	try := func(header http.Header) int {
 		t.Helper()
 		ws, resp, err := websocket.DefaultDialer.Dial(url, header)
@@ -111,7 +114,7 @@ func TestHTTPRefusals(t *testing.T) {
 			t.Fatal(err)
 		}
 		body, _ := io.ReadAll(resp.Body)
-		if strings.Contains(string(body), "secret") {
+		if said = string(body); strings.Contains(said, "secret") {
 			t.Errorf("told the client: %s", body)
 		}
 		return resp.StatusCode
@@ -122,8 +125,9 @@ func TestHTTPRefusals(t *testing.T) {
 	if code := try(http.Header{"Origin": {"http" + strings.TrimPrefix(url, "ws")}}); code != http.StatusSwitchingProtocols {
 		t.Errorf("a page of this host: %d", code)
 	}
-	if code := try(http.Header{"Origin": {"http://elsewhere.example"}}); code != http.StatusForbidden {
-		t.Errorf("a page of another host: %d", code)
+	if code := try(http.Header{"Origin": {"http://elsewhere.example"}}); code != http.StatusForbidden ||
+		!strings.Contains(said, "pages of http://elsewhere.example may not connect") || !strings.Contains(log.String(), "see CheckOrigin") {
+		t.Errorf("a page of another host: %d %s; logged %s", code, said, log.String())
 	}
 	if code := try(http.Header{"X-Bad": {"1"}}); code != http.StatusUnauthorized {
 		t.Errorf("not authorized: %d", code)
@@ -132,9 +136,10 @@ func TestHTTPRefusals(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	body, _ := io.ReadAll(resp.Body)
 	resp.Body.Close()
-	if resp.StatusCode != http.StatusBadRequest && resp.StatusCode != http.StatusUpgradeRequired {
-		t.Errorf("no WebSocket: %d", resp.StatusCode)
+	if resp.StatusCode != http.StatusBadRequest || !strings.Contains(string(body), "WebSocket only: connect with a DDP client") {
+		t.Errorf("no WebSocket: %d %s", resp.StatusCode, body)
 	}
 	if err := srv.Shutdown(t.Context()); err != nil {
 		t.Error(err)

@@ -78,7 +78,7 @@ type limiter struct {
 
 // attemptKey is what attempts that are counted together have in common.
 type attemptKey struct {
-	session    *Session
+	session    string // its id: what a session has must not be kept by what counts
 	user, addr string
 	name       string
 	sub        bool
@@ -105,7 +105,7 @@ func (l *limiter) about(a Attempt) (k attemptKey, ok bool) {
 		return k, false
 	}
 	if l.Each&EachSession != 0 {
-		k.session = a.Session
+		k.session = a.Session.id
 	}
 	if l.Each&EachUser != 0 {
 		k.user = a.UserID
@@ -153,13 +153,19 @@ func (l *limiter) forget(now time.Time) {
 }
 
 // allow returns why a session may not call or subscribe now, nil if it may.
-func (s *Session) allow(name string, sub bool, user string) *ddp.Error {
+func (s *Session) allow(name string, sub bool, user string) (refused *ddp.Error) {
 	s.server.mu.RLock()
 	limits := s.server.limits
 	s.server.mu.RUnlock()
 	if len(limits) == 0 {
 		return nil
 	}
+	defer func() {
+		if v := recover(); v != nil { // of a Match
+			s.logError("limit", name, caught(v))
+			refused = ddp.NumericError(500, "Internal server error")
+		}
+	}()
 	a := Attempt{Session: s, UserID: user, Addr: host(s.Addr()), Name: name, Sub: sub}
 	var wait time.Duration
 	now := time.Now()

@@ -202,7 +202,9 @@ func (l *link) connect(m ddp.Connect) error {
 func (l *link) begin(s *Session) {
 	l.connected.Store(true)
 	l.session = s
-	l.wrapFrames()
+	if err := l.wrapFrames(s); err != nil {
+		s.cancel(err)
+	}
 	interval := l.server.heartbeat()
 	if l.version == "pre1" {
 		interval = -1 // it has no pings

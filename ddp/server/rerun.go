@@ -25,7 +25,6 @@ var errUnblocked = errors.New("server: the user cannot be changed after Unblock,
 // now the one user and now the other.
 func (c *Call) SetUserID(userID string) error {
 	s := c.s
-	strategies := s.server.strategiesNow()
 	s.mu.Lock()
 	switch {
 	case !c.turn.here():
@@ -44,7 +43,7 @@ func (c *Call) SetUserID(userID string) error {
 	s.user = userID
 	s.rerun = &rerun{old: s.view}
 	s.view = newView()
-	s.view.strategies, s.view.before = strategies, s.rerun.old
+	s.view.strategies, s.view.before = s.rerun.old.strategies, s.rerun.old
 	old := s.publicationsLocked()
 	hooks := make([][]func(), len(old))
 	for i, p := range old {

@@ -39,7 +39,7 @@ func (s *Session) resume(l *link, count int) bool {
 	}
 	// No count comes from clients that cannot resume.
 	if _, ok := s.out.position(count, false); !ok {
-		away := s.link == nil
+		away := s.link == nil && s.claim == nil
 		s.mu.Unlock()
 		if away {
 			s.cancel(errReplaced)

@@ -312,3 +312,30 @@ func TestResumeOfAnotherUser(t *testing.T) {
 	}
 	finish(t, srv)
 }
+
+// TestTakeoverUnderWay: while one connection waits to take a session over, a connect that
+// cannot have it, having been long under way, does not end it.
+func TestTakeoverUnderWay(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		srv := keeping()
+		release := make(chan struct{})
+		srv.WrapIncoming(func(next server.FrameFunc) server.FrameFunc {
+			return func(s *server.Session, frame []byte) error {
+				if strings.Contains(string(frame), "hold") {
+					<-release
+				}
+				return next(s, frame)
+			}
+		})
+		first := dial(t, srv)
+		id := first.open()
+		first.send(`{"msg":"ping","id":"hold"}`)
+		second := dial(t, srv)
+		second.send(reconnect(id, 1))
+		second.expect() // waits for what the first has been reading
+		dial(t, srv).refused(id, 0)
+		close(release)
+		second.expect(connected(id))
+		finish(t, srv)
+	})
+}

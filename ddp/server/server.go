@@ -232,7 +232,11 @@ func (s *Server) Upgrade(w http.ResponseWriter, r *http.Request) (Transport, Pee
 		CheckOrigin: s.CheckOrigin,
 	})
 	if err != nil { // and Accept has answered
-		if !errors.Is(err, wire.ErrAnswered) {
+		switch {
+		case errors.Is(err, wire.ErrAnswered):
+		case errors.Is(err, wire.ErrOrigin): // a browser tells its page nothing of it
+			s.logger().Info("server: connection refused; see CheckOrigin", "remote", r.RemoteAddr, "err", err)
+		default:
 			s.logger().Debug("server: no WebSocket", "remote", r.RemoteAddr, "err", err)
 		}
 		return nil, Peer{}, err
@@ -377,16 +381,6 @@ func (s *Server) forget(session *Session) {
 		s.past.Opened++
 		s.past.addEnded(session.total())
 	}
-}
-
-func (s *Server) method(name string) MethodFunc {
-	s.mu.RLock()
-	fn, around := s.methods[name], s.aroundMethods
-	s.mu.RUnlock()
-	if fn == nil {
-		return nil
-	}
-	return wrapped(fn, around)
 }
 
 func (s *Server) publication(name string) PublishFunc {

@@ -44,9 +44,8 @@ func (s Strategy) String() string {
 }
 
 // SetStrategy says how much sessions remember of a collection; without it that is
-// ServerMerge. It holds for what is subscribed to from then on, so it is best called
-// before the server serves: a session that has documents of the collection keeps its
-// strategy while it does.
+// ServerMerge. It holds for sessions that begin from then on, so it is best called before
+// the server serves.
 //
 // At a change of user, what publications say under the other strategies is sent at
 // once, and not as a difference; then what the runs before held, and no new one does,

@@ -57,6 +57,23 @@ func TestStrategies(t *testing.T) {
 	})
 }
 
+// TestStrategyAfterTheFact: a session keeps the strategies that it began with, also when
+// its user changes, and loses nothing.
+func TestStrategyAfterTheFact(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		srv := quiet()
+		srv.Publish("p", func(_ context.Context, p *server.Publication) error {
+			p.Added("c", must(`{"_id":"d","n":0}`))
+			return nil
+		})
+		srv.Method("become", func(_ context.Context, c *server.Call) (any, error) { return nil, c.SetUserID("u") })
+		c := dial(t, srv).connect()
+		c.ask(sub("s", "p"), `{"msg":"added","collection":"c","id":"d","fields":{"n":0}}`, `{"msg":"ready","subs":["s"]}`)
+		srv.SetStrategy("c", server.NoMerge)
+		c.ask(method("1", "become", ""), append([]string{`{"msg":"ready","subs":["s"]}`}, answerNothing("1")...)...)
+	})
+}
+
 // TestStrategiesAtAChangeOfUser holds line 195, and lets nothing of the user before lie.
 func TestStrategiesAtAChangeOfUser(t *testing.T) {
 	bubble(t, func(t *testing.T) {

@@ -1,6 +1,9 @@
 package server
 
 import (
+	"context"
+	"fmt"
+	"runtime/debug"
 	"slices"
 
 	"github.com/replicad/replicad/ddp"
@@ -59,6 +62,19 @@ func wrapped[F any](fn F, around []func(F) F) F {
 	return fn
 }
 
+// method returns the method of that name with what is wrapped around it, nil if there
+// is none.
+func (s *Server) method(name string) MethodFunc {
+	s.mu.RLock()
+	fn, around := s.methods[name], s.aroundMethods
+	s.mu.RUnlock()
+	if fn == nil || len(around) == 0 {
+		return fn
+	}
+	// To wrap is to call the owner's functions, too, so it is done where a panic is caught.
+	return func(ctx context.Context, c *Call) (any, error) { return wrapped(fn, around)(ctx, c) }
+}
+
 func (s *Server) wrapPublication(fn PublishFunc) PublishFunc {
 	s.mu.RLock()
 	around := s.aroundPublications
@@ -66,26 +82,45 @@ func (s *Server) wrapPublication(fn PublishFunc) PublishFunc {
 	return wrapped(fn, around)
 }
 
+// guarded makes an error of a panic in middleware, which would end the program.
+func guarded(fn FrameFunc) FrameFunc {
+	return func(s *Session, frame []byte) (err error) {
+		defer func() {
+			if v := recover(); v != nil {
+				err = caught(v)
+				s.logError("middleware of frames", "", err)
+			}
+		}()
+		return fn(s, frame)
+	}
+}
+
 // wrapFrames makes the functions that handle a link's frames; nil where nothing is
-// wrapped.
-func (l *link) wrapFrames() {
+// wrapped. An error is a panic of who wraps.
+func (l *link) wrapFrames(s *Session) (err error) {
 	l.server.mu.RLock()
 	in, out := l.server.aroundIncoming, l.server.aroundOutgoing
 	l.server.mu.RUnlock()
+	defer func() {
+		if v := recover(); v != nil {
+			err = caught(v)
+			s.logError("middleware of frames", "", err)
+		}
+	}()
 	if len(in) > 0 {
-		l.incoming = wrapped(func(s *Session, frame []byte) error { return s.receive(l, frame) }, in)
+		l.incoming = guarded(wrapped(func(s *Session, frame []byte) error { return s.receive(l, frame) }, in))
 	}
 	if len(out) == 0 {
-		return
+		return nil
 	}
 	sent := false
-	next := wrapped(func(_ *Session, frame []byte) error {
+	next := guarded(wrapped(func(_ *Session, frame []byte) error {
 		if sent {
 			return nil
 		}
 		sent = true
 		return l.put(frame)
-	}, out)
+	}, out))
 	l.outgoing = func(s *Session, frame []byte) error {
 		sent = false
 		if err := next(s, frame); err != nil {
@@ -97,6 +132,7 @@ func (l *link) wrapFrames() {
 		}
 		return nil
 	}
+	return nil
 }
 
 // Sighting is a frame that was seen by Server.Tap.
@@ -115,8 +151,14 @@ type Sighting struct {
 
 // seen shows a frame to the server's Tap.
 func (l *link) seen(s *Session, out bool, frame []byte) {
-	if l.server.Tap != nil {
-		text := l.server.text(frame)
-		l.server.Tap(Sighting{Session: s, Addr: l.peer.Addr, Out: out, Frame: ddp.Redact(nil, text)})
+	if l.server.Tap == nil {
+		return
 	}
+	defer func() {
+		if v := recover(); v != nil { // who only watches ends nothing
+			l.server.logger().Error("server: panic in Tap", "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+		}
+	}()
+	text := l.server.text(frame)
+	l.server.Tap(Sighting{Session: s, Addr: l.peer.Addr, Out: out, Frame: ddp.Redact(nil, text)})
 }

@@ -97,14 +97,27 @@ func dial(ctx context.Context, url string, opts DialOptions) (*Socket, error) {
 	}
 	if err != nil {
 		n.abort()
-		return nil, dialError(ctx, err, resp)
+		return nil, dialError(ctx, err, resp, n.via.Load())
 	}
 	c := n.conn.Load()
 	c.answer.Store(0)
 	return newSocket(ws, c, limits, false), nil
 }
 
-func dialError(ctx context.Context, err error, resp *http.Response) error {
+// A ProxyError reports a failure on the way through a proxy: to reach it, or of the proxy
+// to reach the server.
+type ProxyError struct {
+	Proxy string // its URL, without a password
+	Err   error
+}
+
+func (e *ProxyError) Error() string {
+	return fmt.Sprintf("wire: through the proxy %s: %v", e.Proxy, e.Err)
+}
+
+func (e *ProxyError) Unwrap() error { return e.Err }
+
+func dialError(ctx context.Context, err error, resp *http.Response, via *url.URL) error {
 	if _, bounded := ctx.Deadline(); bounded && errors.Is(err, os.ErrDeadlineExceeded) {
 		<-ctx.Done() // the socket has the same deadline and was a moment earlier
 	}
@@ -112,6 +125,9 @@ func dialError(ctx context.Context, err error, resp *http.Response) error {
 		return context.Cause(ctx)
 	}
 	if !errors.Is(err, websocket.ErrBadHandshake) || resp == nil {
+		if via != nil {
+			err = &ProxyError{Proxy: via.Redacted(), Err: err}
+		}
 		return err
 	}
 	body, _ := io.ReadAll(resp.Body)

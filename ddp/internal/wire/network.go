@@ -12,7 +12,8 @@ import (
 // network is the network connection of one Dial.
 type network struct {
 	DialOptions
-	conn atomic.Pointer[cork] // the connection, once there is one
+	conn atomic.Pointer[cork]    // the connection, once there is one
+	via  atomic.Pointer[url.URL] // the proxy, if one was used
 }
 
 // abort closes the connection, if there is one.
@@ -23,11 +24,14 @@ func (n *network) abort() {
 }
 
 // proxy returns the proxy for a request.
-func (n *network) proxy(r *http.Request) (*url.URL, error) {
+func (n *network) proxy(r *http.Request) (via *url.URL, err error) {
 	if n.Proxy != nil {
-		return n.Proxy(r)
+		via, err = n.Proxy(r)
+	} else {
+		via, err = http.ProxyFromEnvironment(r)
 	}
-	return http.ProxyFromEnvironment(r)
+	n.via.Store(via)
+	return via, err
 }
 
 // direct reports whether a wss URL is reached without a proxy.

@@ -292,8 +292,8 @@ func TestAcceptPaths(t *testing.T) {
 		{"POST", "/sockjs/123/abc/xhr", "", 404, "404 page not found\n", ""},
 		{"GET", "/sockjs/1.2/abc/websocket", "", 404, "404 page not found\n", ""},
 		{"GET", "/sockjs/x", "", 404, "404 page not found\n", ""},
-		{"GET", "/websocket", "", 400, "Bad Request\n", ""},
-		{"GET", "/sockjs/1/2/websocket", "", 400, "Bad Request\n", ""},
+		{"GET", "/websocket", "", 400, "here is a DDP server, .*\n", ""},
+		{"GET", "/sockjs/1/2/websocket", "", 400, "here is a DDP server, .*\n", ""},
 	} {
 		req, _ := http.NewRequest(c.method, srv.URL+c.path, nil)
 		if c.origin != "" {
