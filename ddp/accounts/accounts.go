@@ -73,8 +73,11 @@ type Accounts struct {
 	shown    map[string]map[*viewer]bool         // by user
 }
 
-// binding is who is logged in on a session, and by what.
-type binding struct{ user, hash string }
+// binding is who is logged in on a session, and by what; the zero binding is nobody.
+type binding struct {
+	user, hash string
+	end        *time.Timer // when the token expires
+}
 
 // Handler logs people in by other means, say by a credential of another service: how is
 // what the client gave to the method login. A handler that is not for that returns ""
@@ -137,7 +140,7 @@ func (a *Accounts) Refresh(ctx context.Context, userID string) error {
 	a.mu.Lock()
 	var gone []*server.Session
 	for s, b := range a.bound {
-		if b.user != userID {
+		if b.user == "" || b.user != userID {
 			continue
 		}
 		if _, ok := u.token(b.hash); !ok {
@@ -155,34 +158,43 @@ func (a *Accounts) Refresh(ctx context.Context, userID string) error {
 	return err
 }
 
-// bind makes a session belong to a token; with a binding of nobody, to none.
-func (a *Accounts) bind(s *server.Session, b binding) {
+// bind makes a session belong to a token of a user.
+func (a *Accounts) bind(s *server.Session, user string, t Token) {
 	a.mu.Lock()
-	old, had := a.bound[s]
-	if had {
-		a.unbindLocked(s, old)
+	_, known := a.bound[s]
+	a.unbindLocked(s)
+	a.bound[s] = binding{user, t.Hash, time.AfterFunc(time.Until(a.expires(t)), func() { a.expired(s, user, t.Hash) })}
+	if a.tokens[t.Hash] == nil {
+		a.tokens[t.Hash] = make(map[*server.Session]bool)
 	}
-	if b.user != "" {
-		a.bound[s] = b
-		if a.tokens[b.hash] == nil {
-			a.tokens[b.hash] = make(map[*server.Session]bool)
-		}
-		a.tokens[b.hash][s] = true
-	}
+	a.tokens[t.Hash][s] = true
 	a.mu.Unlock()
-	if b.user != "" && !had {
-		s.OnClose(func() {
-			a.mu.Lock()
-			defer a.mu.Unlock()
-			if b, ok := a.bound[s]; ok {
-				a.unbindLocked(s, b)
-			}
-		})
+	if known {
+		return // and so is its end, however often it logs in
 	}
+	s.OnClose(func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.unbindLocked(s)
+		delete(a.bound, s)
+	})
 }
 
-func (a *Accounts) unbindLocked(s *server.Session, b binding) {
-	delete(a.bound, s)
+// unbind makes a session belong to no token.
+func (a *Accounts) unbind(s *server.Session) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.unbindLocked(s)
+}
+
+// unbindLocked leaves a session that is known with the zero binding.
+func (a *Accounts) unbindLocked(s *server.Session) {
+	b := a.bound[s]
+	if b.user == "" {
+		return
+	}
+	b.end.Stop()
+	a.bound[s] = binding{}
 	delete(a.tokens[b.hash], s)
 	if len(a.tokens[b.hash]) == 0 {
 		delete(a.tokens, b.hash)
@@ -193,8 +205,34 @@ func (a *Accounts) unbindLocked(s *server.Session, b binding) {
 func (a *Accounts) binding(s *server.Session) (binding, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	b, ok := a.bound[s]
-	return b, ok
+	b := a.bound[s]
+	return b, b.user != ""
+}
+
+// expired closes a session whose token is too old, unless somebody has renewed it.
+func (a *Accounts) expired(s *server.Session, user, hash string) {
+	u, err := a.store.Find(s.Context(), Key{ID: user})
+	t, ok := u.token(hash)
+	left := time.Until(a.expires(t))
+	switch {
+	case s.Context().Err() != nil:
+		return
+	case err != nil && !errors.Is(err, ErrNoUser):
+		a.opts.Logger.Error("accounts: a token that may have expired", "user", user, "err", err)
+		left = time.Minute
+	case !ok:
+		left = 0
+	}
+	a.mu.Lock()
+	b := a.bound[s]
+	mine := b.user == user && b.hash == hash
+	if mine && left > 0 {
+		b.end.Reset(left)
+	}
+	a.mu.Unlock()
+	if mine && left <= 0 {
+		s.Close()
+	}
 }
 
 // closeTokens closes the sessions that belong to tokens, but for one.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -293,9 +294,22 @@ func TestLimit(t *testing.T) {
 	})
 }
 
-// TestRefresh: a user sees what has become of them.
+// TestRefresh: a user sees what has become of them, and nothing where nothing is to be seen
+// any more.
 func TestRefresh(t *testing.T) {
-	play(t, nil, func(t *testing.T, w *world) {
+	hide := func(o *accounts.Options) {
+		o.Document = func(u accounts.User) ejson.Doc {
+			if u.Username == "hidden" {
+				return ejson.Doc{}
+			}
+			d := ejson.Make().With("username", u.Username)
+			if !u.Profile.IsZero() {
+				d = d.With("profile", u.Profile)
+			}
+			return d
+		}
+	}
+	play(t, hide, func(t *testing.T, w *world) {
 		c := dial(t, w.srv, "", 0)
 		c.call("login", byName("alice", "wonder"))
 		c.data()
@@ -309,13 +323,28 @@ func TestRefresh(t *testing.T) {
 		if got := c.data(); err != nil || got != `{"msg":"changed","collection":"users","id":"`+w.alice+`","fields":{"username":"al"},"cleared":["profile"]}` {
 			t.Errorf("%s, %v", got, err)
 		}
+		for range 2 {
+			err = w.store.Update(t.Context(), w.alice, func(u *accounts.User) error { u.Username = "hidden"; return nil })
+			if err == nil {
+				err = w.Refresh(t.Context(), w.alice)
+			}
+		}
+		if got := c.data(); err != nil || got != `{"msg":"removed","collection":"users","id":"`+w.alice+`"}` {
+			t.Errorf("%s, %v", got, err)
+		}
 	})
 }
 
-// broken is a store that fails.
-type broken struct{ accounts.Memory }
+// broken is a store that fails, unless it works.
+type broken struct {
+	accounts.Memory
+	works atomic.Bool
+}
 
-func (*broken) Find(context.Context, accounts.Key) (accounts.User, error) {
+func (b *broken) Find(ctx context.Context, k accounts.Key) (accounts.User, error) {
+	if b.works.Load() {
+		return b.Memory.Find(ctx, k)
+	}
 	return accounts.User{}, errors.New("disk on fire")
 }
 

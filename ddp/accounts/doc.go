@@ -6,7 +6,8 @@
 // # What is kept
 //
 // Nothing by which anyone could log in. Of a password, the bcrypt hash of its SHA-256
-// digest in hex, as Meteor stores it; of a token, its SHA-256 digest. The secret of a
+// digest in hex, as Meteor stores it (hashes by argon2, which newer Meteors make if they
+// are told to, are understood); of a token, its SHA-256 digest. The secret of a
 // second factor has to be kept as it is: encrypt it in the store if that is not safe.
 //
 // # What is told
@@ -22,7 +23,7 @@
 // half of it begins its life anew. A session belongs to the token by which it logged in:
 // when the token is deleted (by logout, by a change of password, by "log out other
 // clients", by [Accounts.LogOut]), all sessions that belong to it are closed, but for
-// the one that asked. Where a store is changed by others, [Accounts.Refresh] looks.
+// the one that asked; and all when it expires. Where a store is changed by others, [Accounts.Refresh] looks.
 //
 // # Methods and publications
 //

@@ -57,7 +57,7 @@ func (a *Accounts) begin(ctx context.Context, c *server.Call, u User, service st
 	if err := a.validate(ctx, c, u); err != nil {
 		return nil, err
 	}
-	token, t, err := a.addToken(ctx, u.ID, time.Now())
+	token, t, err := a.addToken(ctx, c, u.ID, time.Now())
 	if err != nil {
 		return nil, err
 	}

@@ -42,6 +42,9 @@ func (a *Accounts) hash(digest string) (string, error) {
 // matches compares a digest with what is stored; with nothing stored it takes as long,
 // and fails.
 func (a *Accounts) matches(stored, digest string) bool {
+	if strings.HasPrefix(stored, "$argon2") {
+		return argon2Matches(stored, digest)
+	}
 	hash := []byte(stored)
 	if stored == "" {
 		hash = a.dummy

@@ -33,8 +33,9 @@ func document(u User) ejson.Doc {
 
 // viewer is a publication of a user to themselves.
 type viewer struct {
-	mu sync.Mutex // held from looking the user up until they are shown
-	p  *server.Publication
+	mu    sync.Mutex // held from looking the user up until they are shown
+	p     *server.Publication
+	shown bool // guarded by mu
 }
 
 // publish is the universal publication of a user's own document.
@@ -64,15 +65,23 @@ func (a *Accounts) publish(ctx context.Context, p *server.Publication) error {
 func (a *Accounts) show(ctx context.Context, v *viewer) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	// Without an account it is one whom Server.Authorize knows and the store does not, or
+	// who is gone.
 	u, err := a.store.Find(ctx, Key{ID: v.p.UserID})
-	if errors.Is(err, ErrNoUser) {
-		return nil // whom Server.Authorize knows, and the store does not; or who is gone
-	}
-	if err != nil {
+	if err != nil && !errors.Is(err, ErrNoUser) {
 		return err
 	}
-	if d := a.opts.Document(u); !d.IsZero() {
-		v.p.Added(users, d.WithID(ejson.StringID(u.ID)))
+	var d ejson.Doc
+	if err == nil {
+		d = a.opts.Document(u)
 	}
+	id := ejson.StringID(v.p.UserID)
+	switch {
+	case !d.IsZero():
+		v.p.Added(users, d.WithID(id))
+	case v.shown:
+		v.p.Removed(users, id)
+	}
+	v.shown = !d.IsZero()
 	return nil
 }

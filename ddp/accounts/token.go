@@ -38,8 +38,9 @@ func hashToken(token string) string {
 func (a *Accounts) expires(t Token) time.Time { return t.When.Add(a.opts.TokenLife) }
 
 // addToken gives a user another token, whose life began then. Those that are too old or
-// too many go.
-func (a *Accounts) addToken(ctx context.Context, userID string, began time.Time) (string, Token, error) {
+// too many go, and with them their sessions, but for the caller's, which is about to
+// belong to the new one.
+func (a *Accounts) addToken(ctx context.Context, c *server.Call, userID string, began time.Time) (string, Token, error) {
 	token := newToken()
 	t := Token{Hash: hashToken(token), When: began}
 	var gone []Token
@@ -57,7 +58,7 @@ func (a *Accounts) addToken(ctx context.Context, userID string, began time.Time)
 		return nil
 	})
 	if err == nil {
-		a.closeTokens(gone, nil)
+		a.closeTokens(gone, c.Session())
 	}
 	return token, t, err
 }
@@ -99,17 +100,21 @@ func (a *Accounts) resume(ctx context.Context, c *server.Call, token string) (an
 
 // enter makes the session the user's, and tells the client.
 func (a *Accounts) enter(ctx context.Context, c *server.Call, userID, token string, t Token, service string) (any, error) {
-	a.bind(c.Session(), binding{user: userID, hash: t.Hash})
+	_, had := a.binding(c.Session())
+	a.bind(c.Session(), userID, t)
 	// From here on the session is closed when the token is deleted. If it was before:
 	if _, err := a.store.Find(ctx, Key{Token: t.Hash}); err != nil {
-		a.bind(c.Session(), binding{})
+		a.unbind(c.Session())
+		if had {
+			err = errors.Join(err, c.SetUserID("")) // it belongs to no token any more
+		}
 		if errors.Is(err, ErrNoUser) {
 			err = errLoggedOut
 		}
 		return nil, err
 	}
 	if err := c.SetUserID(userID); err != nil {
-		a.bind(c.Session(), binding{})
+		a.unbind(c.Session())
 		return nil, err
 	}
 	return ejson.Make().With("id", userID).With("token", token).
@@ -119,7 +124,7 @@ func (a *Accounts) enter(ctx context.Context, c *server.Call, userID, token stri
 // logout is the method of that name.
 func (a *Accounts) logout(ctx context.Context, c *server.Call) (any, error) {
 	b, ok := a.binding(c.Session())
-	a.bind(c.Session(), binding{})
+	a.unbind(c.Session())
 	if err := c.SetUserID(""); err != nil {
 		return nil, err
 	}
@@ -170,11 +175,11 @@ func (a *Accounts) getNewToken(ctx context.Context, c *server.Call) (any, error)
 	if !ok {
 		return nil, errNobody
 	}
-	token, t, err := a.addToken(ctx, b.user, old.When)
+	token, t, err := a.addToken(ctx, c, b.user, old.When)
 	if err != nil {
 		return nil, err
 	}
-	a.bind(c.Session(), binding{user: b.user, hash: t.Hash})
+	a.bind(c.Session(), b.user, t)
 	return ejson.Make().With("id", b.user).With("token", token).
 		WithValue("tokenExpires", ejson.DateValue(a.expires(t).UnixMilli())), nil
 }

@@ -1,13 +1,17 @@
 package accounts_test
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/replicad/replicad/ddp/accounts"
+	"github.com/replicad/replicad/ddp/server"
+	"golang.org/x/crypto/bcrypt"
 )
 
 // TestToken holds lines 202 to 205: a token logs in until it is too old or deleted, and
@@ -32,6 +36,11 @@ func TestToken(t *testing.T) {
 		if r := dial(t, w.srv, "", 0).call("login", resume(token)); r.code() != "403" || !strings.Contains(r.Error.Reason, "logged out by the server") {
 			t.Errorf("%s %s", r.Result, r.code())
 		}
+		if !c.gone() {
+			t.Error("a session outlived its token")
+		}
+		c = dial(t, w.srv, "", 0)
+		c.call("login", byName("alice", "wonder"))
 		if r := c.call("logout"); r.code() != "" || c.whoami() != "" || len(w.user(t).Tokens) != 0 {
 			t.Errorf("%s, %d tokens", r.code(), len(w.user(t).Tokens))
 		}
@@ -40,6 +49,57 @@ func TestToken(t *testing.T) {
 		}
 		if c.gone() {
 			t.Error("who logs out need not leave")
+		}
+	})
+}
+
+// TestExpiry: a session ends when its token does, also when that was renewed meanwhile, or
+// when the store fails just then.
+func TestExpiry(t *testing.T) {
+	life := func(o *accounts.Options) { o.TokenLife, o.Logger = time.Hour, slog.New(slog.DiscardHandler) }
+	play(t, life, func(t *testing.T, w *world) {
+		one, other := dial(t, w.srv, "", 0), dial(t, w.srv, "", 0)
+		token := one.call("login", byName("alice", "wonder")).field("token")
+		other.call("login", byName("alice", "wonder"))
+		time.Sleep(40 * time.Minute)
+		other.call("logout")
+		two := dial(t, w.srv, "", 0)
+		if r := two.call("login", resume(token)); r.code() != "" {
+			t.Fatal(r.code())
+		}
+		time.Sleep(59 * time.Minute)
+		if one.gone() || two.gone() || other.gone() {
+			t.Error("gone before the renewed token, or without one")
+		}
+		time.Sleep(time.Minute)
+		if !one.gone() || !two.gone() || other.gone() {
+			t.Errorf("gone: %v %v, who logged out: %v", one.gone(), two.gone(), other.gone())
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		srv := &server.Server{Heartbeat: -1, Logger: slog.New(slog.DiscardHandler)}
+		store := new(broken)
+		opts := accounts.Options{Cost: bcrypt.MinCost}
+		life(&opts)
+		a := accounts.New(srv, store, opts)
+		if _, err := a.Create(t.Context(), accounts.NewUser{Username: "alice", Password: "wonder"}); err != nil {
+			t.Fatal(err)
+		}
+		store.works.Store(true)
+		c := dial(t, srv, "", 0)
+		c.call("login", byName("alice", "wonder"))
+		store.works.Store(false)
+		time.Sleep(61 * time.Minute)
+		if c.gone() {
+			t.Error("sent away because the store fails")
+		}
+		store.works.Store(true)
+		time.Sleep(time.Minute)
+		if !c.gone() {
+			t.Error("forgotten because the store failed")
+		}
+		if err := srv.Shutdown(context.Background()); err != nil {
+			t.Error(err)
 		}
 	})
 }
@@ -93,6 +153,26 @@ func TestDeletedTokens(t *testing.T) {
 		w.store.Remove(w.alice)
 		if err := w.Refresh(t.Context(), w.alice); err != nil || !c.gone() {
 			t.Errorf("still there, or %v", err)
+		}
+	})
+}
+
+// TestOnlyToken: where a user may have one token only, who gets another keeps the session.
+func TestOnlyToken(t *testing.T) {
+	play(t, func(o *accounts.Options) { o.MaxTokens = 1 }, func(t *testing.T, w *world) {
+		c := dial(t, w.srv, "", 0)
+		for range 2 {
+			if r := c.call("login", byName("alice", "wonder")); r.code() != "" {
+				t.Fatal(r.code())
+			}
+			if r := c.call("getNewToken"); r.code() != "" || c.gone() {
+				t.Fatalf("%s, gone: %v", r.code(), c.gone())
+			}
+		}
+		other := dial(t, w.srv, "", 0)
+		other.call("login", byName("alice", "wonder"))
+		if !c.gone() || other.gone() {
+			t.Error("the other's session should have ended, not the caller's")
 		}
 	})
 }

@@ -24,7 +24,7 @@ type User struct {
 	Emails   []Email
 	Profile  ejson.Doc // the zero Doc for none
 
-	Password string  // bcrypt hash of the digest; "" for none
+	Password string  // hash of the digest, by bcrypt or, where it came from elsewhere, argon2; "" for none
 	Tokens   []Token // oldest first
 
 	TOTP     string // secret of the second factor in base32; "" for none

@@ -101,8 +101,12 @@ func (c *Conn) Send(ctx context.Context, m ddp.Message) error {
 	err := c.write(ctx, m, false)
 	if err != nil && ctx.Err() == nil {
 		// The transport ends a moment before the session does.
-		<-c.done
-		return c.Err()
+		select {
+		case <-c.done:
+			return c.Err()
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
 	}
 	return err
 }

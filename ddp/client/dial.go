@@ -22,7 +22,7 @@ import (
 // pass.
 func Dial(ctx context.Context, url string, opts Options) (*Conn, error) {
 	opts = opts.withDefaults()
-	t := target{url: url, shown: url}
+	t := target{url: url, shown: shown(url)}
 	dial := opts.Dial
 	if dial == nil {
 		var err error

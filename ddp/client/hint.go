@@ -8,9 +8,12 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"net/url"
 	"strings"
 	"syscall"
+
+	"github.com/replicad/replicad/ddp/internal/wire"
 )
 
 // dialError adds to a failure of Dial where it went, and what may help.
@@ -33,16 +36,13 @@ func hint(t target, err error) string {
 		invalid   x509.CertificateInvalidError
 		version   *VersionError
 		closed    *CloseError
+		proxy     *wire.ProxyError
 	)
 	switch {
 	case errors.As(err, &handshake):
 		return handshakeHint(t, handshake)
 	case errors.As(err, &version):
 		return "the server is too new or too old for this client; see Options.Versions"
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return "nobody listens there: is the server running, and is the port right?"
-	case errors.As(err, &dns):
-		return "the host is not known: is its name spelled right, and is there a network?"
 	case errors.As(err, &record):
 		return "there is no TLS at that port: try ws:// instead of wss://"
 	case errors.As(err, &authority):
@@ -52,11 +52,29 @@ func hint(t target, err error) string {
 		return "the certificate is for another host: dial the name that it is for"
 	case errors.As(err, &invalid):
 		return "the server's certificate does not hold: " + invalid.Error()
+	case strings.Contains(err.Error(), "remote error: tls:"):
+		return "the server broke the TLS handshake off: does it want a client's certificate, " +
+			"or another version of TLS? See Options.TLS"
+	case strings.Contains(err.Error(), "unsupported protocol version"):
+		return "the server speaks only versions of TLS that are not safe: see MinVersion of Options.TLS"
 	case errors.Is(err, errHandshake):
 		return "the server accepted the connection or swallowed it, but did not speak: " +
 			"is it a DDP server, and does a firewall stand between?"
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return ""
+	case errors.As(err, &proxy):
+		if strings.Contains(err.Error(), http.StatusText(http.StatusProxyAuthRequired)) {
+			return "the proxy wants a user and a password: give them in its URL"
+		}
+		return "is that the right proxy? It is that of Options.Proxy, or of HTTPS_PROXY, HTTP_PROXY and NO_PROXY in the environment"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "nobody listens there: is the server running, and is the port right?"
+	case errors.As(err, &dns):
+		return "the host is not known: is its name spelled right, and is there a network?"
+	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
+		return "no way leads there: is there a network, or does it take a tunnel?"
+	case errors.Is(err, syscall.ETIMEDOUT):
+		return "nothing answers there: is the address right, and does a firewall stand between?"
 	case errors.As(err, &closed):
 		return "the server dropped the connection before it said connected: its log may tell why"
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):

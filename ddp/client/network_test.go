@@ -181,9 +181,14 @@ func TestProxy(t *testing.T) {
 		}
 		via.User = nil
 		_, err := Dial(t.Context(), srv.URL, opts)
-		if err == nil || !strings.Contains(err.Error(), "Proxy Authentication Required") {
+		if err == nil || !strings.Contains(err.Error(), "through the proxy http://"+via.Host+": Proxy Authentication Required; the proxy wants a user and a password") {
 			t.Error(err)
 		}
+	}
+	nobody := &url.URL{Scheme: "http", Host: closedPort(t), User: url.UserPassword("me", "secret")}
+	_, err := Dial(t.Context(), "ws://example.test", Options{Proxy: http.ProxyURL(nobody)})
+	if err == nil || !strings.Contains(err.Error(), "through the proxy http://me:xxxxx@"+nobody.Host) || !strings.Contains(err.Error(), "is that the right proxy?") {
+		t.Error(err)
 	}
 }
 

@@ -28,8 +28,12 @@ func (c *Conn) Ping(ctx context.Context) (time.Duration, error) {
 	}()
 	start := time.Now()
 	if err := c.write(ctx, ddp.Ping{ID: id}, true); err != nil {
-		<-c.done
-		return 0, c.Err()
+		select {
+		case <-c.done:
+			return 0, c.Err()
+		case <-ctx.Done():
+			return 0, context.Cause(ctx)
+		}
 	}
 	c.pingsOut.Add(1)
 	select {

@@ -19,9 +19,10 @@ type ReconnectOptions struct {
 	// before this one; nil means the function Backoff. A session that held for five
 	// seconds was none.
 	Backoff func(failures int) time.Duration
-	// OnConnect is called at the beginning of each session: to log in. Calls on c end
-	// with c. All other calls and subscriptions are sent when it has returned; an error
-	// ends the session.
+	// OnConnect is called at the beginning of each session, one that was resumed
+	// included (see Conn.Resumed): to log in. Calls on c end with c. All other calls and
+	// subscriptions are sent when it has returned; an error ends the session. A server
+	// need not answer: give the calls a context that ends.
 	OnConnect func(ctx context.Context, c *Conn) error
 	// OnState is told what becomes of the connection. It is called in turn with the
 	// Events, and like them must not wait for calls.
@@ -43,7 +44,12 @@ const (
 var stateNames = [...]string{"connected", "reconnected", "resumed", "disconnected", "unreachable", "refused"}
 
 // String returns the kind's name.
-func (k StateKind) String() string { return stateNames[k] }
+func (k StateKind) String() string {
+	if k < 0 || int(k) >= len(stateNames) {
+		return fmt.Sprintf("StateKind(%d)", int(k))
+	}
+	return stateNames[k]
+}
 
 // State is news of a connection.
 type State struct {
@@ -283,8 +289,10 @@ func (k *Reconnecting) session() (kind StateKind, held time.Duration, err error)
 		k.tell(State{Kind: Reconnected})
 	}
 	c.route()
-	if err = k.begin(c); err != nil {
-		c.Close()
+	if k.ctx.Err() == nil {
+		if err = k.begin(c); err != nil {
+			c.Close()
+		}
 	}
 	<-c.dispatched
 	k.r.lost(c)

@@ -2,11 +2,14 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/replicad/replicad/ddp"
+	"github.com/replicad/replicad/ddp/ejson"
 )
 
 // router gives what arrives to whom it is for: results to calls, ready and nosub to
@@ -142,7 +145,11 @@ func (r *router) abandon(call *Call) bool {
 func (r *router) handle(m ddp.Message) {
 	switch m := m.(type) {
 	case ddp.Result:
-		if r.answer(m) {
+		var err error
+		if m.Err != nil {
+			err = m.Err
+		}
+		if r.answer(m.ID, m.Value, err) {
 			return
 		}
 	case ddp.Updated:
@@ -152,7 +159,15 @@ func (r *router) handle(m ddp.Message) {
 		r.rest(m)
 		return
 	case ddp.Nosub:
-		if r.refuse(m) {
+		var err error
+		if m.Err != nil {
+			err = m.Err
+		}
+		if r.refuse(m.ID, err) {
+			return
+		}
+	case ddp.Unknown:
+		if r.unreadable(m) {
 			return
 		}
 	case ddp.Ready:
@@ -162,15 +177,36 @@ func (r *router) handle(m ddp.Message) {
 	r.rest(m)
 }
 
-// answer completes the call that a result is for. A second result is for none.
-func (r *router) answer(m ddp.Result) bool {
-	r.mu.Lock()
-	call := r.calls[m.ID]
-	if call == nil {
-		r.mu.Unlock()
+// own reports whether an id is of a call or subscription of this router, also of one
+// that is over, or that nobody waits for any more.
+func (r *router) own(id string) bool { return strings.HasPrefix(id, r.prefix) }
+
+// unreadable ends a call or subscription with whose end came something that could not be
+// decoded: it will not come again.
+func (r *router) unreadable(m ddp.Unknown) bool {
+	var bad *ddp.MalformedError
+	if !errors.As(m.Err, &bad) {
 		return false
 	}
-	delete(r.calls, m.ID)
+	switch bad.Type {
+	case "result":
+		return r.answer(bad.ID, ejson.Value{}, fmt.Errorf("client: the result cannot be read: %w", bad))
+	case "nosub":
+		return r.refuse(bad.ID, fmt.Errorf("client: why the subscription ended cannot be read: %w", bad))
+	}
+	return false
+}
+
+// answer completes the call that a result is for, and reports whether it was for one of
+// ours. A second result completes none.
+func (r *router) answer(id string, v ejson.Value, err error) bool {
+	r.mu.Lock()
+	call := r.calls[id]
+	if call == nil {
+		r.mu.Unlock()
+		return r.own(id)
+	}
+	delete(r.calls, id)
 	if !call.told {
 		for id, old := range r.late {
 			if len(r.late) < maxLate {
@@ -179,12 +215,10 @@ func (r *router) answer(m ddp.Result) bool {
 			old.tell()
 			delete(r.late, id)
 		}
-		r.late[m.ID] = call
+		r.late[id] = call
 	}
 	r.mu.Unlock()
-	if call.Value = m.Value; m.Err != nil {
-		call.Err = m.Err
-	}
+	call.Value, call.Err = v, err
 	call.complete()
 	return true
 }
@@ -199,11 +233,12 @@ func (r *router) update(ids []string) (others []string) {
 			call = r.late[id]
 			delete(r.late, id)
 		}
-		if call == nil {
+		switch {
+		case call != nil:
+			call.tell()
+		case !r.own(id):
 			others = append(others, id)
-			continue
 		}
-		call.tell()
 	}
 	return others
 }
@@ -216,20 +251,16 @@ func (c *Call) tell() {
 	}
 }
 
-// refuse ends the subscription that a nosub is for.
-func (r *router) refuse(m ddp.Nosub) bool {
+// refuse ends the subscription that a nosub is for, and reports whether it was for one
+// of ours.
+func (r *router) refuse(id string, err error) bool {
 	r.mu.Lock()
-	s := r.subs[m.ID]
-	_, asked := r.stopping[m.ID]
-	delete(r.subs, m.ID)
-	delete(r.stopping, m.ID)
+	s := r.subs[id]
+	delete(r.subs, id)
+	delete(r.stopping, id)
 	r.mu.Unlock()
 	if s == nil {
-		return asked
-	}
-	var err error
-	if m.Err != nil {
-		err = m.Err
+		return r.own(id)
 	}
 	s.end(err)
 	return true

@@ -38,7 +38,7 @@ func CheckURL(url string) error {
 // with the other schemes, too.
 func parseURL(s string, header http.Header) (target, error) {
 	fail := func(format string, args ...any) (target, error) {
-		return target{}, &DialError{URL: s, Err: fmt.Errorf("%w: %s", ErrURL, fmt.Sprintf(format, args...)),
+		return target{}, &DialError{URL: shown(s), Err: fmt.Errorf("%w: %s", ErrURL, fmt.Sprintf(format, args...)),
 			Hint: "give something like wss://example.com/websocket"}
 	}
 	trimmed := strings.TrimSpace(s)
@@ -65,6 +65,9 @@ func parseURL(s string, header http.Header) (target, error) {
 	trimmed = scheme + "://" + rest
 	u, err := url.Parse(trimmed)
 	if err != nil {
+		if strings.Contains(rest, "@") { // what the error quotes may be a password
+			return fail("it cannot be read; in names and passwords anything but letters and digits is written as %%40 and the like")
+		}
 		if e, ok := err.(*url.Error); ok {
 			err = e.Err
 		}
@@ -88,6 +91,26 @@ func parseURL(s string, header http.Header) (target, error) {
 	}
 	t.url = u.String()
 	return t, nil
+}
+
+// shown returns a URL, or what was given for one, without its password.
+func shown(s string) string {
+	if u, err := url.Parse(s); err == nil && u.Host != "" {
+		return u.Redacted()
+	}
+	scheme, rest, ok := strings.Cut(s, "://")
+	if !ok {
+		scheme, rest = "", s
+	}
+	at := strings.LastIndexByte(rest, '@')
+	user, _, ok := strings.Cut(rest[:max(0, at)], ":")
+	if !ok {
+		return s
+	}
+	if scheme != "" {
+		scheme += "://"
+	}
+	return scheme + user + ":xxxxx" + rest[at:]
 }
 
 // path finds out what is spoken at the path of u, and gives u one where it has none.
