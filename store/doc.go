@@ -25,13 +25,15 @@
 // functions of Tail. Adding an index waits likewise and makes later writes wait.
 //
 // A read waits for no function of a user, no disk and no network. It takes no lock
-// where the last snapshot is still good. The first read after a commit makes a new
-// one, behind a mutex that is held by others for at most: making a snapshot (which
-// copies a pointer for each collection and a few words for each that changed, and
-// for each of its indexes), adding a collection or putting an index in place
-// (likewise), or applying a commit of fewer than 1,024 changes, about a microsecond
-// each. Larger commits publish the moment before them first, so that reads go on
-// with that one, lock-free, for as long as it takes.
+// where the last snapshot is still good, and a commit sees to that if the snapshot
+// before it was read: so readers who read all the time, and the writers beside them,
+// do not wait for each other. The first read after commits that nobody read between
+// makes a snapshot, behind a mutex that is held by others for at most: making a
+// snapshot (which copies a pointer for each collection and a few words for each that
+// changed, and for each of its indexes), adding a collection or putting an index in
+// place (likewise), or applying a commit of fewer than 1,024 changes, about a
+// microsecond each. Larger commits publish the moment before them first, so that reads
+// go on with that one, lock-free, for as long as it takes.
 //
 // Update, Tail, Claim, EnsureIndex and Close, and what is built on them, must not be
 // called from a function that Update or Tail runs on the same store; where that

@@ -3,6 +3,7 @@ package store
 import (
 	"iter"
 	"slices"
+	"sync/atomic"
 
 	"github.com/replicad/replicad/ddp/ejson"
 )
@@ -14,6 +15,7 @@ type Snapshot struct {
 	store    *Store
 	seq      Seq
 	moment   uint64         // commits and index changes before it
+	asked    atomic.Bool    // somebody was given it by Store.Snapshot
 	numbers  map[string]int // of collections, in versions; shared
 	versions []*version
 }
@@ -94,28 +96,33 @@ func (s *Snapshot) version(name string) *version {
 }
 
 // Snapshot returns the store as it is now: every commit whose Update has returned
-// is in it. It costs nothing where nothing was committed since the last call, and
-// otherwise makes a snapshot, in a time that depends on the number of collections
-// and indexes and not on that of documents. It never waits for a transaction's
-// function; see the package comment for what it can wait for.
+// is in it. It costs nothing where nothing was committed since the last call, or
+// the writer foresaw it; otherwise it makes a snapshot, in a time that depends on the
+// number of collections and indexes and not on that of documents. It never waits for
+// a transaction's function; see the package comment for what it can wait for.
 func (s *Store) Snapshot() *Snapshot {
-	if snap := s.current.Load(); snap.moment == s.moment.Load() {
-		return snap
+	// In this order: a snapshot that the writer makes is there before its moment is.
+	moment := s.moment.Load()
+	snap := s.current.Load()
+	if snap.moment < moment {
+		s.view.Lock()
+		snap = s.publishLocked(s.moment.Load())
+		s.view.Unlock()
 	}
-	s.view.Lock()
-	defer s.view.Unlock()
-	return s.publishLocked()
+	if !snap.asked.Load() {
+		snap.asked.Store(true)
+	}
+	return snap
 }
 
-// publishLocked makes the working versions immutable: from here on the writer
-// copies what it changes.
-func (s *Store) publishLocked() *Snapshot {
-	now := s.moment.Load()
+// publishLocked makes the working versions immutable, as those of a moment: from
+// here on the writer copies what it changes.
+func (s *Store) publishLocked(moment uint64) *Snapshot {
 	old := s.current.Load()
-	if old.moment == now {
+	if old.moment >= moment {
 		return old
 	}
-	snap := &Snapshot{store: s, seq: s.seq, moment: now, numbers: s.numbers}
+	snap := &Snapshot{store: s, seq: s.seq, moment: moment, numbers: s.numbers}
 	snap.versions = append(make([]*version, 0, len(s.tables)), old.versions...)
 	for len(snap.versions) < len(s.tables) {
 		snap.versions = append(snap.versions, nil)
@@ -129,4 +136,16 @@ func (s *Store) publishLocked() *Snapshot {
 	s.shared = true
 	s.current.Store(snap)
 	return snap
+}
+
+// advanceLocked moves on to the moment after a commit. If the last snapshot was
+// asked for, so will this one be: the writer makes it, before anybody misses it, and
+// readers who ask all the time take no lock and keep no writer waiting. Of commits
+// that nobody reads between, only the first makes one.
+func (s *Store) advanceLocked() {
+	moment := s.moment.Load() + 1
+	if s.current.Load().asked.Load() {
+		s.publishLocked(moment)
+	}
+	s.moment.Store(moment)
 }

@@ -157,8 +157,8 @@ const bigCommit = 1024
 // commit makes one commit of what a transaction has gathered.
 //
 // The order is: the changes are listed, and nothing has happened; unique indexes
-// have no objection; the journal takes them, or refuses; they are applied, which cannot fail; the moment moves on,
-// and readers see them; the tails are told.
+// have no objection; the journal takes them, or refuses; they are applied, which
+// cannot fail; the moment moves on, and readers see them; the tails are told.
 func (s *Store) commit(tx *Tx) (Seq, error) {
 	c := tx.changes()
 	if c == nil {
@@ -196,7 +196,7 @@ func (s *Store) apply(c *Commit, tx *Tx) {
 	s.view.Lock()
 	defer s.view.Unlock()
 	if len(c.Changes) >= bigCommit {
-		s.publishLocked()
+		s.publishLocked(s.moment.Load())
 	}
 	rest := c.Changes
 	for _, o := range tx.parts {
@@ -220,5 +220,5 @@ func (s *Store) apply(c *Commit, tx *Tx) {
 	}
 	s.seq = c.Seq
 	s.loaded, s.opened = true, true
-	s.moment.Add(1)
+	s.advanceLocked()
 }

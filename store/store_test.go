@@ -283,6 +283,38 @@ func TestBigCommitLetsReadersPass(t *testing.T) {
 	}
 }
 
+// TestReadersFindSnapshotsMade: who has read the snapshot before a commit finds the next
+// one made, and need not take the mutex that it is made behind; commits that nobody
+// reads make one snapshot, not one each.
+func TestReadersFindSnapshotsMade(t *testing.T) {
+	s := New(Options{})
+	c := s.Collection("a")
+	for i := range 10 {
+		if _, err := c.InsertOne(numbered(i)); err != nil {
+			t.Fatal(err)
+		}
+		if i == 0 {
+			s.Snapshot() // from here on each is asked for
+			continue
+		}
+		if made := s.current.Load(); made.Seq() != Seq(i+1) || s.Snapshot() != made || made.Len("a") != i+1 {
+			t.Errorf("after commit %d there is a snapshot of %d, with %d documents", i+1, made.Seq(), made.Len("a"))
+		}
+	}
+	last := s.Snapshot().Seq()
+	for i := range 10 {
+		if _, err := c.InsertOne(numbered(100 + i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if made := s.current.Load(); made.Seq() != last+1 {
+		t.Errorf("nobody reads after commit %d, and commit %d was published", last, made.Seq())
+	}
+	if snap := s.Snapshot(); snap.Seq() != last+10 || snap.Len("a") != 20 {
+		t.Errorf("reads commit %d with %d documents", snap.Seq(), snap.Len("a"))
+	}
+}
+
 func TestMatcherAndModifierMayBeCompiled(t *testing.T) {
 	s, c := bank(t)
 	m, err := query.Compile(map[string]any{"balance": map[string]any{"$gt": 50}})
