@@ -62,6 +62,46 @@ func TestDoOnFullDisk(t *testing.T) {
 	})
 }
 
+// TestDoOnFullDiskAtClose: what could not be kept is not promised because the replica is
+// closed at that very moment.
+func TestDoOnFullDiskAtClose(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "replica.db")
+	signal.Ignore(syscall.SIGXFSZ)
+	defer signal.Reset(syscall.SIGXFSZ)
+	var was syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &was); err != nil {
+		t.Skip("no limit on the size of files here:", err)
+	}
+	defer syscall.Setrlimit(syscall.RLIMIT_FSIZE, &was)
+	inScene(t, func(t *testing.T, sc *scene) {
+		sc.refuse = errors.New("away")
+		r := sc.open(kept(path))
+		if err := r.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		full := was
+		full.Cur = 1 << 20
+		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &full); err != nil {
+			t.Fatal(err)
+		}
+		closed := make(chan error, 1)
+		defer func() { failpoint = nil }()
+		failpoint = func(s step) {
+			if s == stepCommit { // the call is made, and nothing of it on disk
+				go func() { closed <- r.Close() }()
+				<-r.ctx.Done()
+			}
+		}
+		p, err := r.Do(t.Context(), Method{Name: "m", Params: []any{strings.Repeat("x", 2<<20)}})
+		if err == nil {
+			t.Errorf("call %s is promised", p.ID())
+		}
+		if err := <-closed; err == nil {
+			t.Error("Close pretends")
+		}
+	})
+}
+
 // TestDiskFails: replication goes on in memory, the status says so, and the file
 // catches up when it can.
 func TestDiskFails(t *testing.T) {

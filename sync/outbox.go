@@ -29,11 +29,19 @@ type retired struct {
 	gone   bool // it is not kept, however it ended
 }
 
-// mayGo reports whether the file knows enough of a call for it to be sent: of every
-// call that it was made, of one with NoRetry also that it was sent.
+// mayGo reports whether a call may be sent. It must not be too late; and the file must
+// know enough of it: of every call that it was made, of one with NoRetry also that it was
+// sent.
 func (l *loop) mayGo(c *call) bool {
 	k := c.kept
-	if k == nil || l.r.db == nil {
+	if k == nil {
+		return true
+	}
+	if k.attempts == 0 && !k.expires.IsZero() && !time.Now().Before(k.expires) {
+		l.expireAt = k.expires // and expire gives it up at once
+		return false
+	}
+	if l.r.db == nil {
 		return true
 	}
 	if c.method.NoRetry && k.state != Sent {

@@ -87,6 +87,27 @@ func TestOutboxOrder(t *testing.T) {
 			p.answer(p.wantMethod("insert"), "") // it was sent once
 			sc.ended(sent, nil, nil)
 		}},
+		{"expiry, at the very moment of sending", func(t *testing.T, sc *scene, path string) {
+			sc.refuse = errors.New("away")
+			sc.open(kept(path))
+			sc.stubs()
+			ttl := func(id string, ttl time.Duration) Method {
+				return Method{Name: "insert", Params: []any{map[string]any{"_id": id}}, TTL: ttl, Entity: "e"}
+			}
+			one := sc.must(ttl("x", time.Minute))
+			two := sc.must(ttl("y", time.Minute+200*time.Millisecond))
+			sc.must(Method{Name: "after", Entity: "e"})
+			time.Sleep(time.Minute)
+			sc.ended(one, nil, ErrExpired)
+			time.Sleep(300 * time.Millisecond)
+			sc.refuse = nil
+			sc.r.Reconnect()
+			p := sc.accept()
+			p.wantMethod("after")
+			sc.ended(two, nil, ErrExpired)
+			sc.has("items")
+			p.quiet()
+		}},
 		{"cancel", func(t *testing.T, sc *scene, path string) {
 			sc.refuse = errors.New("away")
 			sc.open(kept(path))
@@ -179,6 +200,15 @@ func TestOutboxOrder(t *testing.T) {
 			two.Cancel()
 			sc.must(Method{Name: "c"})
 			sc.outbox("a queued", "c queued")
+			sc.refuse = nil
+			sc.r.Reconnect()
+			p := sc.accept()
+			p.answer(p.wantMethod("a"), "")
+			p.answer(p.wantMethod("c"), `,"error":{"error":403}`)
+			sc.outbox("c failed")
+			sc.must(Method{Name: "d"}) // there is room again, also beside what has failed
+			sc.must(Method{Name: "e"})
+			sc.outbox("c failed", "d sent", "e sent")
 		}},
 		{"sent in windows", func(t *testing.T, sc *scene, path string) {
 			sc.refuse = errors.New("away")

@@ -2,6 +2,7 @@ package sync
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -31,7 +32,8 @@ func (r *Replica) Do(ctx context.Context, m Method) (*Pending, error) {
 	// Drawn whether the stub needs it or not, so that what is sent again makes the
 	// same ids.
 	c.seed = ddp.NewSeed()
-	c.kept = &durable{state: Queued, at: time.Now()}
+	// By the clock on the wall, which goes on while the machine sleeps.
+	c.kept = &durable{state: Queued, at: time.Now().Round(0)}
 	if m.TTL > 0 {
 		c.kept.expires = c.kept.at.Add(m.TTL)
 	}
@@ -43,10 +45,10 @@ func (r *Replica) Do(ctx context.Context, m Method) (*Pending, error) {
 		return p, nil
 	}
 	if err := r.db.Flush(ctx, c.kept.made); err != nil {
-		if p.Cancel() == nil {
-			return nil, err
+		if errors.Is(p.Cancel(), ErrSent) {
+			return p, nil // another's write has brought it to disk, and it was sent
 		}
-		return p, nil // another's write has brought it to disk, and it was sent
+		return nil, err
 	}
 	reached(stepFsync)
 	r.lookAgain() // it may be sent now; if the replica is being closed, by the next one
