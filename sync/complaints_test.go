@@ -208,9 +208,20 @@ func TestComplaintBookkeepingGrows(t *testing.T) {
 	inScene(t, func(t *testing.T, sc *scene) {
 		sc.open(kept(path), func(o *Options) { o.MaxFailed = 3 })
 		sc.stubs()
+		never := sc.subscribe("never")
+		sc.call(Method{Name: "insert", Params: []any{map[string]any{"_id": "first"}}})
 		p := sc.accept()
+		first := p.wantMethod("insert")
+		p.wantSub("never") // behind the first call, and never ready
+		p.added("first", 1)
+		p.answer(first, "")
+		time.Sleep(time.Hour)
 		for i := range 300 {
-			if i%50 == 49 {
+			if i == 250 {
+				never.Stop()
+				p.send(fmt.Sprintf(`{"msg":"nosub","id":%q}`, p.want(`{"msg":"unsub"}`)["id"]))
+			}
+			if i > 250 && i%20 == 0 {
 				p = sc.cut(p)
 			}
 			sub := sc.subscribe("s", i)
@@ -220,10 +231,18 @@ func TestComplaintBookkeepingGrows(t *testing.T) {
 			sc.call(setCall("a", map[string]any{"n": -1}))
 			p.answer(p.wantMethod("set"), "")
 			sc.must(Method{Name: "insert", Params: []any{map[string]any{"_id": fmt.Sprint("i", i)}}, Entity: fmt.Sprint(i), Squash: fmt.Sprint(i)})
+			p.added(fmt.Sprint("i", i), 1)
 			p.answer(p.wantMethod("insert"), []string{"", `,"error":{"error":1}`}[i%2])
 			sub.Stop()
 			p.send(fmt.Sprintf(`{"msg":"nosub","id":%q}`, p.want(`{"msg":"unsub"}`)["id"]))
 			synctest.Wait()
+			if i == 249 {
+				sc.r.do(context.Background(), func(l *loop) {
+					if n := len(l.session.heard) + len(l.session.opening); n > 2 {
+						t.Errorf("%d documents remembered that the server has spoken of", n)
+					}
+				})
+			}
 		}
 		sc.lean(3)
 	})

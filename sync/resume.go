@@ -117,6 +117,7 @@ func (l *loop) resume(s *session) {
 	s.begun = true
 	l.resync = true
 	l.enter(Catching, nil)
+	s.gone, l.leaving = l.leaving, nil
 	l.resendCalls(s)
 	for id := range l.stopping {
 		s.out = append(s.out, ddp.Unsub{ID: id})
@@ -130,6 +131,12 @@ func (l *loop) resume(s *session) {
 // replayed is when all that the server had kept is in the store.
 func (l *loop) replayed(s *session) {
 	s.replay = ""
+	s.release = append(s.release, s.gone...)
+	s.gone = nil
+	l.settle(s)
+	if l.session != s {
+		return
+	}
 	for _, sub := range l.subsInOrder() {
 		if sub.whole {
 			l.vouch(s, sub.markReady)

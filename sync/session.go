@@ -57,6 +57,7 @@ type session struct {
 	// kept; "": it has come.
 	resumed  bool
 	replay   string
+	gone     []string // calls that will not be sent again: taken back behind all that was kept
 	received int
 	held     []heldBack
 	final    bool
@@ -134,7 +135,7 @@ func (l *loop) sendSubs(s *session, subs []*subscribed) {
 // openUntil returns until when what the first calls foretold may stay, though they were
 // updated; zero: nothing stays.
 func (l *loop) openUntil(s *session) time.Time {
-	if len(s.opening) == 0 || len(s.release) == 0 {
+	if len(s.opening) == 0 {
 		return time.Time{}
 	}
 	return s.startedAt.Add(l.opts.QuiesceLimit)
@@ -189,8 +190,15 @@ func (l *loop) hangUp(s *session) {
 // drop forgets a session and all that it had not put into the store.
 func (l *loop) drop(s *session) {
 	l.session = nil
-	// What was to be taken back will be when the next session's data are whole.
-	l.leaving = append(l.leaving, s.release...)
+	// What was to be taken back will be when the next session's data are whole; and what
+	// was foretold of calls that were dropped after they were sent, for their updated will
+	// not come.
+	l.leaving = append(append(l.leaving, s.release...), s.gone...)
+	for id := range l.wrote {
+		if l.calls[id] == nil && l.parked[id] == nil {
+			l.leaving = append(l.leaving, id)
+		}
+	}
 	slices.Sort(l.leaving)
 	l.leaving = slices.Compact(l.leaving)
 	s.cancel()

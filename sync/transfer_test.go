@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -112,6 +113,31 @@ func TestDrop(t *testing.T) {
 		p.ready(sc.sub)
 		sc.has("items", `{"_id":"a","n":1}`)
 		sc.shadows(0)
+
+		for _, resumed := range []bool{false, true} { // dropped while the line was dead already
+			call = sc.must(setCall("a", map[string]any{"n": 4}))
+			p.wantMethod("set")
+			if err := call.Drop(); err != nil {
+				t.Error(err)
+			}
+			sc.told()
+			sc.lose(p)
+			p = <-sc.conns
+			session, _ := p.want(`{"msg":"connect"}`)["session"].(string)
+			if resumed { // it had arrived, and the server has kept what it came to
+				p.takenUp(session).send(`{"msg":"changed","collection":"items","id":"a","fields":{"n":5}}`)
+				p.wantSub("s")
+			} else {
+				p.takenUp("another")
+				p.wantSub("s")
+				p.added("a", 1)
+				sc.has("items", `{"_id":"a","n":4}`)
+				p.ready(sc.sub)
+			}
+			sc.seen("~a") // what it foretold goes, and nothing else is seen
+			sc.has("items", fmt.Sprintf(`{"_id":"a","n":%d}`, map[bool]int{false: 1, true: 5}[resumed]))
+			sc.shadows(0)
+		}
 
 		call = sc.must(Method{Name: "bad"})
 		p.answer(p.wantMethod("bad"), `,"error":{"error":403}`)
