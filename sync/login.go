@@ -125,7 +125,14 @@ func (l *loop) goOn(s *session) {
 	if l.me.needs || s.login != nil && !s.login.ask.again {
 		if s.resumed { // its data are no full set; a new one's will be
 			l.forgetPosition(true)
-			l.lose(s, ErrNeedsLogin)
+			s.final = true
+			if l.me.needs {
+				l.lose(s, ErrNeedsLogin)
+				return
+			}
+			l.log.Info("sync: a new session for the login")
+			l.hangUp(s)
+			l.dial()
 			return
 		}
 		if s.view == nil && l.resync {
@@ -239,6 +246,7 @@ func (l *loop) loggedIn(s *session, a *loginAsk, said ejson.Doc) (string, error)
 // identityFrom reads the result of a login method.
 func identityFrom(said ejson.Doc, now time.Time) (identity, error) {
 	var me identity
+	now = now.Round(0) // by the clock on the wall, which goes on while the machine sleeps
 	if v := said.Field(fieldID); v.Kind() == ejson.String {
 		me.user = v.Str()
 	}

@@ -249,6 +249,24 @@ func TestResumeFromFile(t *testing.T) {
 			p = sc.quoted("s2", 6).takenUp("s2")
 			p.wantMethod("logout") // the session is still hers
 		}},
+		{"a login begins a new session, which is no fault", func(t *testing.T, sc *scene, path string) {
+			sc.liveKept(path, "a")
+			sc.refuse = errors.New("away")
+			sc.open(kept(path))
+			o := sc.login(Token("t"))
+			sc.refuse = nil
+			sc.r.Reconnect()
+			p := sc.quoted("s1", 3).takenUp("s1")
+			p.want(`{"msg":"disconnect"}`) // nobody comes back for it
+			next := sc.quoted("", 0)
+			if st := sc.phase(Connecting); st.Tries > 0 || st.NeedsLogin {
+				t.Errorf("status %+v", st)
+			}
+			next.send(`{"msg":"connected","session":"s2"}`)
+			next.welcome(next.wantResume("t"), "ann", "t1")
+			sc.came(o, "ann", nil)
+			next.wantSub("s")
+		}},
 		{"a file that holds nonsense", func(t *testing.T, sc *scene, path string) {
 			l := &loop{}
 			for _, text := range []string{`{"_id":"session"}`, `{"session":7,"received":1,"user":""}`, `{"session":"x","received":-1,"user":""}`} {

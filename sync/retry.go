@@ -1,6 +1,7 @@
 package sync
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -92,6 +93,20 @@ func (l *loop) delayedUntil() (at time.Time) {
 		at = earliest(at, c.kept.after)
 	}
 	return at
+}
+
+// boundDelays has no call wait longer than it would if it were refused now. Those of a
+// file, or of another replica, had their time set by a clock that may have been wrong.
+func (l *loop) boundDelays() {
+	for _, c := range l.delayed {
+		var wait time.Duration
+		if refused := (*ddp.Error)(nil); errors.As(c.kept.err, &refused) {
+			wait, _ = l.opts.Retry(c.method.Name, refused, max(c.kept.refusals-1, 0))
+		}
+		if most := time.Now().Add(wait); c.kept.after.After(most) {
+			c.kept.after = most
+		}
+	}
 }
 
 // undelay makes ready what has waited long enough.

@@ -2,6 +2,8 @@ package sync
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -76,6 +78,33 @@ func TestRetryAttempts(t *testing.T) {
 		other := sc.must(Method{Name: "m"})
 		p.answer(p.wantMethod("m"), `,"error":{"error":403}`) // of no class that is tried again
 		sc.ended(other, nil, &ddp.Error{Code: "403"})
+	})
+}
+
+// The clock was wrong when a call was refused for now, and the file says that it may be
+// tried in a hundred years: it waits as long as it would if it were refused now.
+func TestRetryByAnotherClock(t *testing.T) {
+	path := t.TempDir() + "/r.db"
+	inScene(t, func(t *testing.T, sc *scene) {
+		sc.open(kept(path))
+		p := sc.accept()
+		late := fmt.Sprintf(`,"after":{"$date":%d}}`, time.Now().Add(100*365*24*time.Hour).UnixMilli())
+		text := `{"_id":"x","method":"m","state":"queued","refusals":1,"error":{"code":"too-many-requests","details":{"timeToReset":60000}}` + late
+		if n, err := sc.r.Import(t.Context(), strings.NewReader(text)); n != 1 || err != nil {
+			t.Fatalf("%d imported (%v)", n, err)
+		}
+		p.quiet()
+		time.Sleep(50 * time.Second)
+		sc.r.Close()
+
+		sc.open(kept(path)) // which has it as it was exported
+		p = sc.accept()
+		p.quiet()
+		time.Sleep(time.Minute)
+		p.quiet()
+		time.Sleep(time.Second)
+		p.answer(p.wantMethod("m"), "")
+		sc.outbox()
 	})
 }
 

@@ -101,7 +101,7 @@ func (l *loop) restore(ctx context.Context) error {
 			id:        doc.Field("_id").Str(),
 			name:      doc.Field(fieldName).Str(),
 			params:    doc.Field(fieldParams).Array(),
-			whole:     doc.Field(fieldWhole).Kind() == ejson.Bool && doc.Field(fieldWhole).Bool(),
+			whole:     isTrue(doc.Field(fieldWhole)),
 			unclaimed: true,
 			old:       true,
 		}
@@ -116,6 +116,7 @@ func (l *loop) restore(ctx context.Context) error {
 	if err := l.restoreOutbox(snap); err != nil {
 		return err
 	}
+	l.boundDelays()
 	if err := l.restoreShadows(snap, func(call string) bool { return l.calls[call] != nil }); err != nil {
 		return err
 	}

@@ -170,6 +170,7 @@ func (l *loop) admit(calls []*call) (int, error) {
 		c.kept.made, c.kept.seq = l.seq, l.seq
 		l.takeUp(c)
 	}
+	l.boundDelays()
 	l.align()
 	return len(calls), nil
 }
