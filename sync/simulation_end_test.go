@@ -12,7 +12,7 @@ func (s *simulation) mend() {
 	s.say("the link is good")
 	s.setLink("good")
 	s.world.mu.Lock()
-	s.world.refuses, s.world.stalls = false, 0
+	s.world.refuses, s.world.stalls, s.world.hangs = false, 0, false
 	s.world.mu.Unlock()
 	s.r.Reconnect()
 }
@@ -70,10 +70,23 @@ func (s *simulation) end() {
 			}
 		}
 	}
+	s.mu.Lock()
+	unmade := slices.Clone(s.unmade)
+	s.mu.Unlock()
 	s.world.mu.Lock()
 	for _, id := range s.promised {
-		if s.world.runs[id] == 0 {
+		if s.world.runs[id] == 0 && !slices.Contains(unmade, id) {
 			s.fault("call %s was promised, and never run", id)
+		}
+	}
+	for _, id := range unmade {
+		if s.world.runs[id] > 0 {
+			s.fault("call %s was not to be run", id)
+		}
+	}
+	for _, id := range s.once {
+		if s.world.runs[id] > 1 && s.put == 0 {
+			s.fault("call %s was run %d times", id, s.world.runs[id])
 		}
 	}
 	for _, fault := range s.world.orders {

@@ -1,6 +1,7 @@
 package sync
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"time"
@@ -16,8 +17,50 @@ func (s *simulation) dial(ctx context.Context, url string) (client.Transport, er
 	}
 	ours, theirs := client.Pipe(client.PipeOptions{Frame: s.frame})
 	s.ends = append(s.ends, ours)
-	go s.srv.Serve(context.Background(), theirs)
-	return ours, nil
+	near, far := client.Transport(ours), client.Transport(theirs)
+	if s.stutters {
+		far = &stutter{Transport: far, s: s, says: []string{"method", "sub", "unsub"}}
+		if s.world.grace < 0 { // else the client would count what the server has not sent
+			near = &stutter{Transport: near, s: s, says: []string{"result", "updated", "ready", "nosub"}}
+		}
+	}
+	s.world.mu.Lock()
+	srv := s.world.srv
+	s.world.mu.Unlock()
+	go srv.Serve(context.Background(), far)
+	return near, nil
+}
+
+// stutter is an end of a link that gives some messages twice.
+type stutter struct {
+	client.Transport
+	s     *simulation
+	says  []string // the kinds of messages
+	again []byte
+}
+
+// Read implements client.Transport.
+func (t *stutter) Read() ([]byte, error) {
+	if b := t.again; b != nil {
+		t.again = nil
+		return b, nil
+	}
+	b, err := t.Transport.Read()
+	if err != nil {
+		return b, err
+	}
+	for _, kind := range t.says {
+		if bytes.HasPrefix(b, []byte(`{"msg":"`+kind+`"`)) && t.s.twice() {
+			t.again = bytes.Clone(b)
+		}
+	}
+	return b, nil
+}
+
+func (s *simulation) twice() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state != "good" && s.link.IntN(4) == 0
 }
 
 // frame is the fate of one frame.

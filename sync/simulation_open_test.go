@@ -17,9 +17,17 @@ func (s *simulation) open() {
 		s.t.Fatal(err)
 	}
 	s.r = r
-	// What is foretold is beside what the watcher judges.
+	s.opened++
+	// What is foretold is beside what the server says.
 	foretell := func(tx *Tx, in Invocation) error {
-		_, err := tx.Update("a", in.Params.At(0).Str(), map[string]any{"$set": map[string]any{"guess": in.Random("").Fraction()}})
+		guess := in.Random("").Fraction()
+		n, err := tx.Update("a", in.Params.At(0).Str(), map[string]any{"$set": map[string]any{"guess": guess}})
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.guesses[guess] = true
+		if in.Params.Len() > 1 {
+			s.foretold[in.Params.At(1).Number()] = n > 0
+		}
 		return err
 	}
 	r.Stub("bump", foretell)
@@ -42,6 +50,13 @@ func (s *simulation) open() {
 			}
 		})
 	}
+	r.Store().Tail("b", func(c *store.Commit) {
+		for _, ch := range c.Changes {
+			if ch.Collection == "b" {
+				s.glance(ch)
+			}
+		}
+	})
 	if s.rng.IntN(3) == 0 {
 		time.Sleep(time.Duration(s.rng.IntN(3000)) * time.Millisecond)
 	}
@@ -77,6 +92,9 @@ func (s *simulation) watch(ch store.Change) {
 		}
 		return
 	}
+	if guess := ch.After.Field("guess"); !guess.IsMissing() && !s.guessed(guess.Number()) {
+		s.fault("%v is nothing that a stub foretold", ch.After)
+	}
 	// Where subscriptions overlap the server tells of a change to one after the other.
 	if (ch.Collection != "a" || s.stalls) && !s.world.said(ch.Collection, ch.After.Without("guess")) {
 		s.fault("%v is nothing that the server ever said", ch.After)
@@ -89,6 +107,22 @@ func (s *simulation) watch(ch store.Change) {
 	}
 	if before(ch.After, ch.Before) {
 		s.fault("%v went back to %v", ch.Before, ch.After)
+	}
+}
+
+// guessed reports whether a stub foretold that.
+func (s *simulation) guessed(guess float64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.guesses[guess]
+}
+
+// glance judges a change of a collection of which the program has all at times: what
+// comes is the server's, or a stub's, or the one with the other over it.
+func (s *simulation) glance(ch store.Change) {
+	made := ejson.Make(ejson.Field{Name: "guess", Value: true}).WithID(ch.ID)
+	if !ch.After.IsZero() && !ch.After.Same(made) && !s.world.said("b", ch.After.Without("guess")) {
+		s.fault("%v is nothing that anybody ever said", ch.After)
 	}
 }
 

@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"github.com/replicad/replicad/ddp/client"
-	"github.com/replicad/replicad/ddp/server"
 )
 
 var (
@@ -31,8 +30,11 @@ var (
 //   - each replica ends with exactly what the server publishes to it,
 //   - nobody who watched one ever saw a document vanish that was not removed, go back to
 //     what it was, or be what neither the server ever said nor a stub foretold,
-//   - a call that has returned has its effect in the store, and every call that was
-//     promised is run, those of one entity in order and in the name of who made them,
+//   - a call that has returned has its effect in the store, and one that waits for the
+//     server shows what its stub foretold,
+//   - every call that was promised is run, by a server that remembers ids once, with NoRetry
+//     at most once; none that was cancelled, superseded or too late; those of one entity in
+//     order; and all in the name of who made them,
 //   - in the end nothing is remembered of what is over.
 //
 // One takes some 7ms of a core, and with the race detector ten times as long; see
@@ -70,15 +72,20 @@ type simulation struct {
 	t     *testing.T
 	rng   *rand.Rand
 	world *world
-	srv   *server.Server
 	path  string
 	r     *Replica
 	name  string
 	image []byte        // an older state of the file
 	peers []*simulation // all replicas, this one too
+	put   int           // how often the image was put back
+	// opened is how often the replica was.
+	opened int
 
-	// Calls that the outbox has promised to make, and how many of them the image has.
+	// Calls that the outbox has promised to make, and those with NoRetry. What was known
+	// when the image was taken comes back with it.
 	promised, imaged []string
+	once             []string
+	unmadeThen       int
 	made             int
 	logins           sync.WaitGroup
 
@@ -99,20 +106,32 @@ type simulation struct {
 	ends  []*client.PipeEnd
 	trace []string
 	bad   bool
+	// Calls that ended without being sent; the documents that stubs have found, by number
+	// of the call, and what they have made of them.
+	unmade   []string
+	foretold map[float64]bool
+	guesses  map[float64]bool
+	// stutters: the link gives the server some messages twice.
+	stutters bool
 }
 
 func simulate(t *testing.T, seed uint64, path string, resumed *uint64) {
 	rng := rand.New(rand.NewPCG(seed, 1))
-	world, srv := newWorld()
-	srv.Grace = []time.Duration{0, 0, 10 * time.Second, -1}[rng.IntN(4)]
+	world := newWorld()
+	world.grace = []time.Duration{0, 0, 10 * time.Second, -1}[rng.IntN(4)]
+	world.lifetime = []time.Duration{24 * time.Hour, 2 * time.Hour, 15 * time.Minute}[rng.IntN(3)]
+	world.remembers = rng.IntN(2) == 0
+	world.srv = world.newServer()
+	stutters := rng.IntN(2) == 0
 	stalls := rng.IntN(2) == 0
 	all := make([]*simulation, []int{1, 1, 2, 3}[rng.IntN(4)])
 	for i := range all {
 		s := &simulation{
-			t: t, rng: rng, world: world, srv: srv, name: fmt.Sprint(i), peers: all,
+			t: t, rng: rng, world: world, name: fmt.Sprint(i), peers: all,
 			link:  rand.New(rand.NewPCG(seed, uint64(2+i))),
 			subs:  map[string]*Subscription{},
-			state: "good", stalls: stalls,
+			state: "good", stalls: stalls, stutters: stutters,
+			foretold: map[float64]bool{}, guesses: map[float64]bool{},
 		}
 		if rng.IntN(4) > 0 {
 			s.path = path + s.name
@@ -129,12 +148,14 @@ func simulate(t *testing.T, seed uint64, path string, resumed *uint64) {
 	for range 40 + len(all)*rng.IntN(40) {
 		s := all[rng.IntN(len(all))]
 		s.step()
-		switch rng.IntN(4) {
-		case 0:
+		switch n := rng.IntN(400); {
+		case n == 0:
+			time.Sleep(time.Duration(rng.IntN(30)) * time.Hour)
+		case n < 100:
 			time.Sleep(time.Duration(rng.IntN(20)) * time.Millisecond)
-		case 1:
+		case n < 200:
 			time.Sleep(time.Duration(rng.IntN(2000)) * time.Millisecond)
-		case 2:
+		case n < 300:
 			time.Sleep(time.Duration(rng.IntN(60)) * time.Second)
 		}
 		if t.Failed() {
@@ -151,11 +172,11 @@ func simulate(t *testing.T, seed uint64, path string, resumed *uint64) {
 	for _, s := range all {
 		s.end()
 	}
-	if err := srv.Shutdown(context.Background()); err != nil {
+	if err := world.srv.Shutdown(context.Background()); err != nil {
 		t.Error(err)
 	}
 	synctest.Wait()
-	*resumed += srv.Stats().Resumed
+	*resumed += world.resumed + world.srv.Stats().Resumed
 	if t.Failed() {
 		fmt.Printf("replay with: go test ./sync -run TestSimulation -seed %d -seeds 1\n", seed)
 		for _, s := range all {
@@ -178,77 +199,6 @@ func (s *simulation) fault(format string, args ...any) {
 	s.bad = true
 }
 
-// step does one random thing.
-func (s *simulation) step() {
-	switch n := s.rng.IntN(100); {
-	case n < 45:
-		k := 1 + s.rng.IntN(8)
-		s.say("%d changes", k)
-		for range k {
-			s.world.mutate(s.rng)
-		}
-	case n < 55:
-		s.say("cut")
-		s.cut()
-	case n < 65:
-		state := []string{"good", "good", "slow", "down", "deaf"}[s.rng.IntN(5)]
-		s.say("link %s", state)
-		s.setLink(state)
-	case n < 71:
-		s.call()
-	case n < 75:
-		for range 1 + s.rng.IntN(5) {
-			s.do()
-		}
-	case n < 85:
-		if s.stalls {
-			s.toggle([]string{"b", "never"}[s.rng.IntN(2)])
-		} else {
-			s.toggle([]string{"group 0", "group 1", "b", "never"}[s.rng.IntN(4)])
-		}
-	case n < 87:
-		if !s.stalls { // a run for the new user would be told of by what it still lacks
-			s.login()
-		}
-	case n < 88:
-		s.world.mu.Lock()
-		s.world.refuses = !s.world.refuses
-		s.say("b refuses: %v", s.world.refuses)
-		s.world.mu.Unlock()
-	case n < 90:
-		if !s.stalls {
-			return
-		}
-		stalls := []time.Duration{0, 0, time.Second, 20 * time.Second, 50 * time.Second}[s.rng.IntN(5)]
-		// What never was ready is given up after the QuiesceLimit.
-		if len(s.peers) > 1 || s.never || s.path == "" || !s.whole(s.subs["a"]) {
-			stalls = min(stalls, 20*time.Second)
-		} else {
-			s.image = nil // which may be of before it was
-		}
-		s.world.mu.Lock()
-		s.world.stalls = stalls
-		s.say("publications stall for %v", s.world.stalls)
-		s.world.mu.Unlock()
-	case n < 92:
-		s.say("disconnect, reconnect")
-		s.r.Disconnect()
-		s.world.mutate(s.rng)
-		s.r.Reconnect()
-	case n < 95:
-		s.restart(false)
-	case n < 97:
-		s.restart(true)
-	default:
-		if s.path != "" && s.asks.Load() == 0 {
-			synctest.Wait() // the writer is at rest, so the file is whole
-			s.image, _ = os.ReadFile(s.path)
-			s.imaged = slices.Clone(s.promised)
-			s.say("image of the file, seq %d", s.r.Status().Durable)
-		}
-	}
-}
-
 // toggle subscribes, or stops.
 func (s *simulation) toggle(name string) {
 	if sub := s.subs[name]; sub != nil {
@@ -262,7 +212,7 @@ func (s *simulation) toggle(name string) {
 	}
 	s.say("subscribe %s", name)
 	s.subs[name] = s.subscribe(name)
-	if name == "never" {
+	if name == "never" && s.world.grace >= 0 {
 		// The file knew it before the server did, so no crash leaves this image: only
 		// somebody who puts an old copy back, and then nothing tells of it.
 		s.image = nil
@@ -289,6 +239,11 @@ func (s *simulation) restart(killed bool) {
 			s.t.Fatal(err)
 		}
 		s.promised = slices.Clone(s.imaged)
+		s.put++
+		synctest.Wait() // all have been told how their calls ended
+		s.mu.Lock()
+		s.unmade = s.unmade[:s.unmadeThen]
+		s.mu.Unlock()
 	} else if s.path == "" {
 		s.promised = nil
 	}

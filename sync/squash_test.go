@@ -62,6 +62,33 @@ func TestSquash(t *testing.T) {
 			sc.shadows(0)
 			sc.has("items", `{"_id":"a","n":5}`, `{"_id":"b","n":9}`)
 		}},
+		{"in the lane of an entity, with stubs", func(t *testing.T, sc *scene, path string) {
+			sc.liveKept(path, "a")
+			sc.refuse = away
+			sc.open(kept(path))
+			sc.stubs()
+			lane := func(m Method) Method { m.Entity = "e"; return m }
+			sc.must(lane(setCall("a", map[string]any{"x": 1})))
+			one := sc.must(lane(set("a", 2)))
+			sc.must(lane(setCall("a", map[string]any{"x": 2})))
+			sc.must(lane(set("a", 3)))
+			sc.ended(one, nil, ErrSuperseded)
+			sc.has("items", `{"_id":"a","n":3,"x":2}`)
+			sc.refuse = nil
+			sc.r.Reconnect()
+			p := sc.accept()
+			for i, fields := range []string{`{"x":1}`, `{"x":2}`, `{"n":3}`} {
+				p.answer(p.want(`{"msg":"method","method":"set","params":["a",`+fields+`]}`), "")
+				if i == 0 {
+					p.wantSub("s")
+					p.added("a", 1)
+					p.ready(sc.sub)
+				}
+				sc.has("items", []string{`{"_id":"a","n":3,"x":2}`, `{"_id":"a","n":3}`, `{"_id":"a","n":1}`}[i])
+			}
+			sc.outbox()
+			sc.shadows(0)
+		}},
 		{"what was sent stays", func(t *testing.T, sc *scene, path string) {
 			sc.open(kept(path))
 			p := sc.accept()

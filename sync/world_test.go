@@ -32,11 +32,21 @@ type world struct {
 	feeds   map[*feed]struct{}
 	runs    map[string]int     // of calls of the outbox, by id
 	lanes   map[string]float64 // of each entity, the latest call that was run
-	orders  []string           // faults in the order of an entity
-	tokens  int                // given so far
-	revoked map[string]bool    // tokens
+	orders  []string           // faults in the order of an entity, and of calls that were run twice
 	refuses bool
 	stalls  time.Duration // how long publications hesitate
+	srv     *server.Server
+	resumed uint64 // sessions taken up, by servers before this one
+
+	tokens map[string]time.Time // until when they hold
+	given  int                  // so many
+	hangs  bool                 // logins are not answered
+
+	// What stays as it is: how long sessions are kept and tokens hold, and whether calls
+	// are remembered for ever; then answers are those of the outbox, by key of the call.
+	grace, lifetime time.Duration
+	remembers       bool
+	answers         map[string]ejson.Doc
 }
 
 // feed is one running publication.
@@ -47,75 +57,17 @@ type feed struct {
 	has        map[string]bool
 }
 
-func newWorld() (*world, *server.Server) {
-	w := &world{
+func newWorld() *world {
+	return &world{
 		docs:    map[string]map[string]ejson.Doc{"a": {}, "b": {}, "c": {}, "u": {}},
 		order:   map[string][]string{},
 		history: map[string][]ejson.Doc{},
 		feeds:   map[*feed]struct{}{},
 		runs:    map[string]int{},
 		lanes:   map[string]float64{},
-
-		revoked: map[string]bool{},
+		tokens:  map[string]time.Time{},
+		answers: map[string]ejson.Doc{},
 	}
-	srv := &server.Server{Logger: quietLog(), Grace: -1}
-	all := func(ejson.Doc) bool { return true }
-	srv.Publish("a", func(ctx context.Context, p *server.Publication) error {
-		return w.stalled(ctx, p, "a", all)
-	})
-	srv.Publish("", func(ctx context.Context, p *server.Publication) error { return w.publish(p, "u", all) })
-	srv.Publish("group", func(ctx context.Context, p *server.Publication) error {
-		group := p.Params.At(0).Number()
-		return w.stalled(ctx, p, "a", func(d ejson.Doc) bool { return d.Field("group").Number() == group })
-	})
-	srv.Publish("b", func(ctx context.Context, p *server.Publication) error {
-		w.mu.Lock()
-		refuses := w.refuses
-		w.mu.Unlock()
-		if refuses {
-			return &ddp.Error{Code: "403", Reason: "not now"}
-		}
-		return w.stalled(ctx, p, "b", all)
-	})
-	srv.Publish("never", func(ctx context.Context, p *server.Publication) error {
-		if err := w.stalled(ctx, p, "c", all); err != nil {
-			return err
-		}
-		p.Unblock()
-		<-ctx.Done()
-		return nil
-	})
-	// bump changes a document of a, and returns it.
-	srv.Method("bump", func(ctx context.Context, c *server.Call) (any, error) {
-		if err := w.run(c); err != nil {
-			return nil, err
-		}
-		return w.bump("a", c.Params.At(0).Str()), nil
-	})
-	// login knows everybody by name, and by the tokens that it gave and that hold.
-	srv.Method("login", func(ctx context.Context, c *server.Call) (any, error) {
-		w.mu.Lock()
-		token := c.Params.At(0).Doc().Field("resume").Str()
-		user, _, _ := strings.Cut(token, "/")
-		bad := w.revoked[token]
-		if user == token {
-			w.tokens++
-			token = fmt.Sprint(user, "/", w.tokens)
-		}
-		w.mu.Unlock()
-		if bad {
-			return nil, &ddp.Error{Code: "403"}
-		}
-		if err := c.SetUserID(user); err != nil {
-			return nil, err
-		}
-		return map[string]any{"id": user, "token": token, "tokenExpires": time.Now().Add(24 * time.Hour)}, nil
-	})
-	srv.Method("logout", func(ctx context.Context, c *server.Call) (any, error) { return nil, c.SetUserID("") })
-	srv.Method("fail", func(ctx context.Context, c *server.Call) (any, error) {
-		return nil, &ddp.Error{Code: "400", Reason: "as asked"}
-	})
-	return w, srv
 }
 
 // stalled is publish, when the world likes.
@@ -216,10 +168,9 @@ func (w *world) mutate(rng *rand.Rand) {
 	}
 }
 
-// bump raises the version of a document, which it makes if need be, and returns it.
+// bump raises the version of a document, which it makes if need be, and returns it. mu is
+// held.
 func (w *world) bump(collection, id string) ejson.Doc {
-	w.mu.Lock()
-	defer w.mu.Unlock()
 	doc, ok := w.docs[collection][id]
 	if !ok {
 		w.next++
@@ -235,19 +186,19 @@ func (w *world) bump(collection, id string) ejson.Doc {
 	return doc
 }
 
-// run notes a call of the outbox: bump(id, number of the call, entity). Some are refused
-// for now.
+// run notes a call of the outbox: bump(id, number of the call, entity, user). Some are
+// refused for now. mu is held.
 func (w *world) run(c *server.Call) error {
 	if c.Params.Len() < 3 {
 		return nil
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
 	id, retry, _ := strings.Cut(c.ID(), again)
 	if retry == "" && id[len(id)-1] == '7' {
 		return &ddp.Error{Code: "too-many-requests"}
 	}
-	w.runs[id]++
+	if w.runs[id]++; w.remembers && w.runs[id] > 1 {
+		w.orders = append(w.orders, fmt.Sprintf("call %s was run %d times", id, w.runs[id]))
+	}
 	n, entity := c.Params.At(1).Number(), c.Params.At(2).Str()
 	if user := c.Params.At(3).Str(); user != c.UserID && user != "?" {
 		w.orders = append(w.orders, fmt.Sprintf("call %v of %q run for %q", n, user, c.UserID))
