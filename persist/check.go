@@ -3,6 +3,7 @@ package persist
 import (
 	"context"
 	"os"
+	"sync"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -68,11 +69,15 @@ func (rep *Report) read(ctx context.Context, path string, bolt *bbolt.DB) error 
 			if err != nil {
 				return err
 			}
-			st, err := loadState(tx)
+			c, err := open(tx)
 			if err != nil {
 				return err
 			}
+			st := c.st
 			rep.Seq, rep.LogBytes = st.seq, int64(st.logBytes())
+			if st.salt == 0 {
+				rep.Format = 1
+			}
 			for _, c := range st.collections {
 				rep.Collections = append(rep.Collections, CollectionReport{Name: c.name})
 			}
@@ -85,7 +90,7 @@ func (rep *Report) read(ctx context.Context, path string, bolt *bbolt.DB) error 
 		return err
 	}
 	at := 0
-	for r, err := range records(path, bolt) {
+	for r, err := range records(path, bolt, new(sync.Mutex)) {
 		if err != nil {
 			return err
 		}

@@ -60,21 +60,21 @@ func (db *DB) rewrite(ctx context.Context) error {
 // copyTo writes all documents, in as many transactions as they need. Only the
 // last counts, for nobody sees the file before.
 func (db *DB) copyTo(ctx context.Context, w *writer) error {
-	s := &segment{last: db.seq, byName: map[string]*group{}}
+	s := newSegment()
 	for r, err := range db.Records() {
 		if err != nil {
 			return err
 		}
-		s.group(r.Collection).add(r.Slot, r.Doc)
-		s.n++
-		s.bytes += len(r.Doc.Raw())
+		s.add(s.group(r.Collection), r.Slot, r.Doc)
 		if !s.full() {
 			continue
 		}
-		if err := errors.Join(ctx.Err(), w.write(s)); err != nil {
+		s.last = db.seq
+		if err := errors.Join(ctx.Err(), w.commit(s)); err != nil {
 			return err
 		}
-		s = &segment{last: db.seq, byName: map[string]*group{}}
+		s = newSegment()
 	}
-	return w.write(s)
+	s.last = db.seq
+	return w.commit(s)
 }

@@ -12,7 +12,8 @@
 //   - A file whose bytes have changed is recognised: it loads as a state that
 //     existed, or not at all and with ErrDamaged. A damaged file is never
 //     written to. (If the page that names the last transaction is hit, bbolt
-//     goes back to the one before: that is such a state.)
+//     goes back to the one before; of what went ahead of the last transaction
+//     that counts which comes before the first page that was hit.)
 //   - A file is made whole or not at all, where the file system has hard links.
 //     If a crash comes while it is made, a hidden file beside it, ".NAME.new-*",
 //     may be left, to be deleted.
@@ -26,9 +27,16 @@
 // once for a Flush and else after 50ms to 5s, and recovers when it can. After a
 // long failure everything that changed meanwhile is one transaction.
 //
+// A file that was deleted or replaced while it is open can keep nothing: Flush says so.
+//
 // # The log and the base
 //
-// Changes go to a log, as blocks of documents under the Seq of their last
+// What is small, as calls of people are, goes ahead of all else: into an area of 256 KiB
+// of the file that is written in place, with one sync, and taken up by a transaction when
+// it is full, when something larger comes, or at Close. A Flush of a small commit thus
+// writes one page and costs one sync; a transaction has two and writes five pages or more.
+//
+// A transaction's changes go to a log, as blocks of documents under the Seq of their last
 // commit, and are folded in the background into the base, which has documents in
 // the order of their slots. New documents that come in numbers go straight to the
 // end of the base and need no folding. The log is folded when it exceeds 4 MiB

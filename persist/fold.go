@@ -66,7 +66,7 @@ func (w *writer) foldDue(now time.Time) bool {
 		return true
 	}
 	st := w.state
-	return st != nil && w.count > 0 &&
+	return st != nil && (w.count > 0 || w.ahead.fresh) &&
 		(len(st.gens) > 1 || st.gens[0].bytes > max(w.limits.after, st.baseBytes()/w.limits.share))
 }
 

@@ -3,6 +3,7 @@ package persist
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"hash/crc32"
 	"slices"
 
@@ -15,18 +16,20 @@ import (
 // The file is a bbolt file with these buckets at its root:
 //
 //	meta        "format": magic, layout format, ejson format, checksum
-//	            "head":   Seq, and the generations of the log
+//	            "head":   Seq, the generations of the log, the salt of what goes ahead
 //	            "label":  words for people
 //	            "c"+id4:  a collection: name, top slot, sums over its base
 //	"b"+id4     the base of a collection: first slot (8 bytes) → chunk
 //	"l"+gen8    a generation of the log: Seq (8) and number (4) → block
+//	ahead       one value, in which small writes go ahead of all that
 //
 // Numbers in keys are big-endian, so that bbolt's order is ours. Every value
 // carries a checksum over its bucket, its key and itself; and as a page of an
 // older state could take the place of a newer one without breaking any of
 // these, the head and the collections hold sums over all of them.
 const (
-	formatNumber = 1
+	// Format 1 has nothing that goes ahead.
+	formatNumber = 2
 
 	// pageSize is the same on every machine, so that a file can be carried.
 	pageSize = 4096
@@ -100,6 +103,7 @@ type collection struct {
 // state is what the meta bucket says.
 type state struct {
 	seq         store.Seq
+	salt        uint64        // of what has gone ahead; 0: the file is of format 1
 	gens        []generation  // oldest first; the last one is written to
 	collections []*collection // by id
 	byName      map[string]*collection
@@ -143,6 +147,9 @@ func (s *state) save(meta *bbolt.Bucket) error {
 		b = binary.AppendUvarint(b, s.gens[i].number)
 		b = s.gens[i].append(b)
 	}
+	if s.salt != 0 {
+		b = binary.AppendUvarint(b, s.salt)
+	}
 	if err := putSealed(meta, headKey, b); err != nil {
 		return err
 	}
@@ -183,6 +190,9 @@ func loadState(tx *bbolt.Tx) (*state, error) {
 	collections, gens := r.uvarint(), r.uvarint()
 	for range min(gens, 3) {
 		s.gens = append(s.gens, generation{number: r.uvarint(), sums: r.sums()})
+	}
+	if len(r.b) > 0 {
+		s.salt = r.uvarint()
 	}
 	if r.bad || len(r.b) > 0 || gens == 0 || gens > 2 || collections >= 1<<32 {
 		return nil, damaged("its head cannot be read")
@@ -237,15 +247,23 @@ func initialise(tx *bbolt.Tx, label string) error {
 	if err != nil {
 		return err
 	}
-	b := binary.AppendUvarint([]byte(magic), formatNumber)
-	b = binary.AppendUvarint(b, ejson.Format)
-	if err := putSealed(meta, formatKey, b); err != nil {
-		return err
-	}
 	if err := putSealed(meta, labelKey, []byte(label)); err != nil {
 		return err
 	}
-	return newState().save(meta)
+	st := newState()
+	if err := st.upgrade(tx); err != nil {
+		return err
+	}
+	return st.save(meta)
+}
+
+// upgrade makes a file, or a new one, one of this format. What it takes over of an older
+// one needs no change.
+func (s *state) upgrade(tx *bbolt.Tx) error {
+	b := binary.AppendUvarint([]byte(magic), formatNumber)
+	b = binary.AppendUvarint(b, ejson.Format)
+	s.salt = newSalt()
+	return errors.Join(putSealed(tx.Bucket(metaBucket), formatKey, b), makeAhead(tx))
 }
 
 // putSealed stores a value of the meta bucket with its checksum behind it.

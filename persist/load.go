@@ -1,8 +1,11 @@
 package persist
 
 import (
+	"errors"
 	"iter"
 	"slices"
+	"strings"
+	"sync"
 
 	"go.etcd.io/bbolt"
 
@@ -21,7 +24,7 @@ import (
 // The file cannot grow while an iteration is under way, so its body must not
 // Flush, and should not dawdle.
 func (db *DB) Records() iter.Seq2[store.Record, error] {
-	return records(db.path, db.bolt)
+	return records(db.path, db.bolt, &db.w.ahead.mu)
 }
 
 // batchSize is how many records are handed over at once. Several batches may be
@@ -68,15 +71,24 @@ func newBatch() *batch {
 	return &batch{make([]found, 0, batchSize), make([]ejson.Doc, 0, batchSize)}
 }
 
-func records(path string, bolt *bbolt.DB) iter.Seq2[store.Record, error] {
+// records reads a file. While begin is held nothing must go ahead in it.
+func records(path string, bolt *bbolt.DB, begin sync.Locker) iter.Seq2[store.Record, error] {
 	return func(yield func(store.Record, error) bool) {
 		var tx *bbolt.Tx
+		var c contents
 		err := guard(func() (err error) {
-			tx, err = bolt.Begin(false)
+			begin.Lock()
+			defer begin.Unlock()
+			if tx, err = bolt.Begin(false); err == nil {
+				c, err = open(tx)
+			}
 			return err
 		})
-		if err == nil {
-			err = hand(tx, func(r store.Record) bool { return yield(r, nil) })
+		switch {
+		case err == nil:
+			err = hand(tx, c, func(r store.Record) bool { return yield(r, nil) })
+		case tx != nil:
+			err = errors.Join(err, guard(tx.Rollback))
 		}
 		if err != nil && err != errStopped { // by now the DB can be closed
 			yield(store.Record{}, within("read", path, err))
@@ -86,7 +98,7 @@ func records(path string, bolt *bbolt.DB) iter.Seq2[store.Record, error] {
 
 // hand loads in a goroutine of its own, which has ended when hand returns, and
 // so has tx.
-func hand(tx *bbolt.Tx, yield func(store.Record) bool) error {
+func hand(tx *bbolt.Tx, c contents, yield func(store.Record) bool) error {
 	ready := make(chan *batch, batches)
 	used := make(chan *batch, batches+2) // never full: there are no more batches
 	stop := make(chan struct{})
@@ -113,7 +125,7 @@ func hand(tx *bbolt.Tx, yield func(store.Record) bool) error {
 			}
 			return nil
 		}
-		err = load(tx, func(f found) error {
+		err = c.load(tx, func(f found) error {
 			b.found = append(b.found, f)
 			if len(b.found) < batchSize {
 				return nil
@@ -146,20 +158,46 @@ func hand(tx *bbolt.Tx, yield func(store.Record) bool) error {
 
 var errStopped = damage("stopped by the reader")
 
+// contents is what a file says of itself, and what went ahead in it.
+type contents struct {
+	st    *state   // with what is ahead laid over it
+	ahead *segment // nil: nothing
+}
+
+func open(tx *bbolt.Tx) (c contents, err error) {
+	if c.st, err = loadState(tx); err != nil {
+		return c, err
+	}
+	if c.ahead, _, err = readAhead(tx, c.st); err != nil {
+		return c, err
+	}
+	c.st.lay(c.ahead)
+	return c, nil
+}
+
+// lay makes the state what it would be if a transaction had taken up what is ahead.
+func (s *state) lay(ahead *segment) {
+	if ahead == nil {
+		return
+	}
+	s.seq = ahead.last
+	for _, g := range ahead.groups {
+		c := s.collection(g.collection)
+		c.top = max(c.top, g.top)
+	}
+}
+
 // load calls yield with each document of the file, until it returns an error.
-func load(tx *bbolt.Tx, yield func(found) error) error {
-	var st *state
+func (c contents) load(tx *bbolt.Tx, yield func(found) error) error {
 	var overlay [][]entry
 	err := guard(func() (err error) {
-		if st, err = loadState(tx); err == nil {
-			overlay, err = readLog(tx, st)
-		}
+		overlay, err = readLog(tx, c)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	for i, c := range st.collections {
+	for i, c := range c.st.collections {
 		if err := loadCollection(tx, c, overlay[i], yield); err != nil {
 			return err
 		}
@@ -168,8 +206,10 @@ func load(tx *bbolt.Tx, yield func(found) error) error {
 	return nil
 }
 
-// readLog returns by collection the latest entry of each slot in the log.
-func readLog(tx *bbolt.Tx, st *state) ([][]entry, error) {
+// readLog returns by collection the latest entry of each slot in the log, and in what
+// is ahead of it.
+func readLog(tx *bbolt.Tx, c contents) ([][]entry, error) {
+	st := c.st
 	overlay := make([][]entry, len(st.collections))
 	for i := range st.gens {
 		gen := &st.gens[i]
@@ -196,6 +236,14 @@ func readLog(tx *bbolt.Tx, st *state) ([][]entry, error) {
 		}
 		if found != gen.sums {
 			return nil, damaged("log %d has %v, its head says %v", gen.number, found, gen.sums)
+		}
+	}
+	if c.ahead != nil {
+		for _, g := range c.ahead.groups {
+			id := st.byName[g.collection].id
+			for _, ch := range g.changes {
+				overlay[id-1] = append(overlay[id-1], entry{ch.slot, strings.Clone(ch.doc.Raw()), ch.doc.IsZero()})
+			}
 		}
 	}
 	for i, entries := range overlay {

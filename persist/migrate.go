@@ -2,12 +2,11 @@ package persist
 
 import "github.com/replicad/replicad/ddp/ejson"
 
-// migrate says whether a file with these formats can be used. Format 1 is the
-// first of both, so there is nothing yet to be brought forward: a file is
-// either of today or unknown. A step from an older format belongs here, as one
-// bbolt transaction that ends with the new number in "format".
+// migrate says whether a file with these formats can be used. A file of layout 1 is one
+// of today in which nothing went ahead yet; the first transaction that writes to it
+// makes it one of layout 2 (state.upgrade).
 func migrate(layout, docs uint64) error {
-	if layout == formatNumber && docs == ejson.Format {
+	if layout >= 1 && layout <= formatNumber && docs == ejson.Format {
 		return nil
 	}
 	return &FormatError{

@@ -137,8 +137,14 @@ func attach(path string, opts Options, bolt *bbolt.DB, file *os.File) (*DB, erro
 				return err
 			}
 			label, err := getSealed(tx.Bucket(metaBucket), labelKey)
+			if err != nil {
+				return err
+			}
 			db.label = string(label)
-			db.w = writer{bolt: bolt, state: st, limits: opts.fold}
+			w := &db.w
+			w.bolt, w.file, w.state, w.limits, w.size = bolt, file, st, opts.fold, tx.Size()
+			w.ahead.kept, w.ahead.used, err = readAhead(tx, st)
+			w.ahead.at, w.ahead.salt, w.ahead.last = findAhead(tx, file), st.salt, st.seq
 			return err
 		})
 	})
@@ -146,11 +152,18 @@ func attach(path string, opts Options, bolt *bbolt.DB, file *os.File) (*DB, erro
 		return nil, err
 	}
 	st := db.w.state
-	db.seq, db.durable = st.seq, st.seq
-	db.queue = queue{limit: queueLimit, last: st.seq, written: map[string]uint64{}}
+	db.queue = queue{limit: queueLimit, written: map[string]uint64{}}
 	for _, c := range st.collections {
 		db.queue.written[c.name] = c.top
 	}
+	if kept := db.w.ahead.kept; kept != nil {
+		db.w.ahead.last = kept.last
+		for _, g := range kept.groups {
+			db.queue.written[g.collection] = max(db.queue.written[g.collection], g.top)
+		}
+	}
+	db.seq = db.w.ahead.last
+	db.durable, db.queue.last = db.seq, db.seq
 	db.stats.LogBytes, db.stats.BaseBytes = int64(st.logBytes()), int64(st.baseBytes())
 	return db, nil
 }
@@ -231,7 +244,7 @@ func inspect(path string, more func(*bbolt.DB, os.FileInfo) error) (err error) {
 		return bolt.View(func(tx *bbolt.Tx) error {
 			fresh, err := checkFormat(tx)
 			if err == nil && !fresh {
-				_, err = loadState(tx)
+				_, err = open(tx)
 			}
 			return err
 		})

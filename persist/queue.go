@@ -49,6 +49,8 @@ type segment struct {
 	bytes  int
 }
 
+func newSegment() *segment { return &segment{byName: map[string]*group{}} }
+
 func (s *segment) full() bool { return s.n >= segmentChanges || s.bytes >= segmentBytes }
 
 // group returns the group of that collection, which is made if need be.
@@ -60,6 +62,25 @@ func (s *segment) group(collection string) *group {
 		s.byName[collection] = g
 	}
 	return g
+}
+
+// add notes a change that comes after all others.
+func (s *segment) add(g *group, slot uint64, doc ejson.Doc) {
+	g.add(slot, doc)
+	s.n++
+	s.bytes += len(doc.Raw())
+}
+
+// take adds what another segment has, which comes after it.
+func (s *segment) take(next *segment) {
+	s.last = next.last
+	for _, g := range next.groups {
+		to := s.group(g.collection)
+		to.changes = slices.Grow(to.changes, len(g.changes))
+		for _, c := range g.changes {
+			s.add(to, c.slot, c.doc)
+		}
+	}
 }
 
 func (g *group) add(slot uint64, doc ejson.Doc) {
@@ -153,7 +174,7 @@ func (q *queue) add(c *store.Commit) (wake bool) {
 func (q *queue) open() *segment {
 	s := q.spare
 	if s == nil {
-		s = &segment{byName: map[string]*group{}}
+		s = newSegment()
 	}
 	q.spare = nil
 	s.since = time.Now()
@@ -166,13 +187,7 @@ func (q *queue) open() *segment {
 func (q *queue) merge() {
 	all := q.segments[0]
 	for _, s := range q.segments[1:] {
-		all.last = s.last
-		for _, g := range s.groups {
-			to := all.group(g.collection)
-			for _, c := range g.changes {
-				to.add(c.slot, c.doc)
-			}
-		}
+		all.take(s)
 	}
 	all.n, all.spent, all.bytes = 0, 0, 0
 	for _, g := range all.groups {
