@@ -154,11 +154,12 @@ func isNumber(b []byte) bool {
 	return len(b) > 0 && (b[0] == '-' || b[0] >= '0' && b[0] <= '9') && json.Valid(b)
 }
 
-// compact returns a copy of a JSON text without its spaces, and nil for other text.
+// compact returns a copy of a JSON text without its spaces, and without bytes that are not
+// UTF-8, with which a WebSocket must not send it back; nil for other text.
 func compact(text []byte) []byte {
 	var out bytes.Buffer
 	if json.Compact(&out, text) != nil {
 		return nil
 	}
-	return out.Bytes()
+	return bytes.ToValidUTF8(out.Bytes(), []byte("\ufffd"))
 }

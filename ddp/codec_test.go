@@ -201,6 +201,8 @@ func TestMalformed(t *testing.T) {
 			`{"msg":"error","reason":"Malformed subscription","offendingMessage":{"msg":"sub","id":7,"name":"n"}}`, "sub", ""},
 		{`{"msg":"sub","id":"1","name":"n","params":{}}`, MalformedSub,
 			`{"msg":"error","reason":"Malformed subscription","offendingMessage":{"msg":"sub","id":"1","name":"n","params":{}}}`, "sub", "1"},
+		{"{\"msg\":\"added\",\"id\":\"\xff\"}", BadRequest,
+			`{"msg":"error","reason":"Bad request","offendingMessage":{"msg":"added","id":"` + "\ufffd" + `"}}`, "added", "\ufffd"},
 		{`{"msg":"added","id":"x"}`, BadRequest,
 			`{"msg":"error","reason":"Bad request","offendingMessage":{"msg":"added","id":"x"}}`, "added", "x"},
 		{`{"msg":"added","collection":"c","id":"x","fields":{"a":{"$binary":5}}}`, ParseError,

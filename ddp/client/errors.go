@@ -31,6 +31,9 @@ type TooBigError = wire.TooBigError
 // WebSocket protocol.
 type HandshakeError = wire.HandshakeError
 
+// ProxyError reports a failure on the way through a proxy.
+type ProxyError = wire.ProxyError
+
 // A DialError reports that no session came to be.
 type DialError struct {
 	URL  string // as it was dialed, without a password

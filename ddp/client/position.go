@@ -8,8 +8,8 @@ package client
 // that Take gives counts one, whatever it is.
 //
 //	at := conn.Start()
-//	for {
-//		<-conn.Ready()
+//	for open := true; open; {
+//		_, open = <-conn.Ready()
 //		ms := conn.Take()
 //		at = at.After(len(ms))
 //		save(ms, at) // as one

@@ -57,8 +57,8 @@
 //
 // # What it costs
 //
-// A session over a WebSocket takes some 40 kB, stacks and buffers included; one with 100
-// documents that others have too 72 kB, 20 of them the tail that is kept in case its
+// A session over a WebSocket takes some 37 kB, stacks and buffers included; one with 100
+// documents that others have too 68 kB, 20 of them the tail that is kept in case its
 // connection is lost. While a client is given much at once it can take Server.MaxTail and
 // MaxQueue more. (BenchmarkSessionMemory, BenchmarkCrowd, BenchmarkToReady.)
 //

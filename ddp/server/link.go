@@ -93,6 +93,8 @@ func (l *link) hangUp() {
 		l.transport.Close(wire.CodeDrop, "")
 	case errors.Is(cause, ErrShutdown):
 		l.transport.Close(wire.CodeAway, shutdownText)
+	case errors.As(cause, new(*panicError)):
+		l.transport.Close(wire.CodeFailed, "")
 	default:
 		l.transport.Close(wire.CodeNormal, "")
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/replicad/replicad/ddp/internal/wire"
 	"github.com/replicad/replicad/ddp/server"
 )
 
@@ -82,8 +83,8 @@ func TestPanicOfMiddleware(t *testing.T) {
 			if c.want != nil {
 				p.same(got, c.want)
 				p.ask(method("2", "m", ""), answer("2", "1")...)
-			} else if <-p.done; p.ended == nil || !strings.Contains(p.ended.Error(), "fire in "+c.where) {
-				t.Errorf("panic in %s: ended with %v", c.where, p.ended)
+			} else if <-p.done; p.ended == nil || !strings.Contains(p.ended.Error(), "fire in "+c.where) || p.closedWith() != wire.CodeFailed {
+				t.Errorf("panic in %s: ended with %v, code %d", c.where, p.ended, p.closedWith())
 			}
 			p.close()
 		}

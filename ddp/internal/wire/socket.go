@@ -87,7 +87,7 @@ func (s *Socket) next() ([]byte, error) {
 	// A burst's largest frame is forgotten once smaller ones follow.
 	const usual = 1 << 20
 	if cap(s.buf) > usual || s.buf == nil {
-		s.buf = make([]byte, 0, 4<<10)
+		s.buf = make([]byte, 0, 512)
 	}
 	buf := s.buf[:0]
 	for {

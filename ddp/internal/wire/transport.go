@@ -72,7 +72,8 @@ type Transport interface {
 	Read() ([]byte, error)
 	// Write queues a copy of the frame. While the queue is full it waits, until ctx
 	// is done; an urgent frame goes ahead of the queue and does not wait. A nil
-	// error does not mean that the frame arrived, or will.
+	// error does not mean that the frame arrived, or will; one that is not of ctx
+	// means that the transport has ended, as Read tells.
 	Write(ctx context.Context, frame []byte, urgent bool) error
 	// Close sends what is queued and a close frame of that code and text, waits a
 	// second at most for the other side's farewell, and ends the transport and its
