@@ -90,6 +90,7 @@ func TestBatchesAllocateLittle(t *testing.T) {
 		}
 		return func() {
 			if _, err := s.Update(func(tx *Tx) error {
+				tx.Prefetch("messages", ids)
 				for _, id := range ids {
 					if _, err := tx.UpdateID("messages", id, inc); err != nil {
 						return err

@@ -2,7 +2,6 @@ package store
 
 import (
 	"math/rand/v2"
-	"runtime"
 	"strings"
 	"testing"
 
@@ -201,22 +200,31 @@ func BenchmarkInc(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	b.Run("Batch", func(b *testing.B) {
-		b.ReportAllocs()
-		defer reportCPU(b)()
-		for i := 0; b.Loop(); {
-			s.Update(func(tx *Tx) error {
-				for range 1000 {
-					if _, err := tx.UpdateID("messages", ids[i*7919%len(ids)], inc); err != nil {
-						b.Fatal(err)
-					}
+	for _, name := range []string{"Batch", "BatchPrefetched"} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			defer reportCPU(b)()
+			var batch [1000]ejson.ID
+			for i := 0; b.Loop(); {
+				for k := range batch {
+					batch[k] = ids[i*7919%len(ids)]
 					i++
 				}
-				return nil
-			})
-		}
-		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/1000, "ns/doc")
-	})
+				s.Update(func(tx *Tx) error {
+					if name != "Batch" {
+						tx.Prefetch("messages", batch[:])
+					}
+					for _, id := range batch {
+						if _, err := tx.UpdateID("messages", id, inc); err != nil {
+							b.Fatal(err)
+						}
+					}
+					return nil
+				})
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/1000, "ns/doc")
+		})
+	}
 	b.Run("BatchUncompiled", func(b *testing.B) {
 		mod := map[string]any{"$inc": map[string]any{"score": 1}}
 		defer reportCPU(b)()
@@ -252,43 +260,6 @@ func BenchmarkInc(b *testing.B) {
 			s.Snapshot()
 		}
 	})
-}
-
-func BenchmarkBulkLoad(b *testing.B) {
-	if benchSet == nil {
-		benchSet = dataSet(benchDocs, 1)
-	}
-	for _, bb := range []struct {
-		name    string
-		indexed bool
-		batch   int
-	}{{"Plain", false, benchDocs}, {"Indexed", true, benchDocs}, {"IndexedBatches", true, 1000}} {
-		b.Run(bb.name, func(b *testing.B) {
-			var s *Store
-			var before, after runtime.MemStats
-			runtime.GC()
-			runtime.ReadMemStats(&before)
-			defer reportCPU(b)()
-			for b.Loop() {
-				s = New(Options{})
-				c := s.Collection("messages")
-				if bb.indexed {
-					withIndexes(b, c)
-				}
-				for i := 0; i < len(benchSet); i += bb.batch {
-					if _, err := c.InsertMany(benchSet[i : i+bb.batch]); err != nil {
-						b.Fatal(err)
-					}
-				}
-			}
-			elapsed := b.Elapsed().Seconds()
-			runtime.GC()
-			runtime.ReadMemStats(&after)
-			b.ReportMetric(float64(b.N)*benchDocs/elapsed/1e6, "Mdocs/s")
-			b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/benchDocs, "B/doc-beside-docs")
-			runtime.KeepAlive(s)
-		})
-	}
 }
 
 // BenchmarkMaintain changes a field a thousand times a commit, with no index on it
@@ -373,25 +344,5 @@ func BenchmarkCount(b *testing.B) {
 				}
 			}
 		})
-	}
-}
-
-// BenchmarkLoad fills a store from records that are in memory, and makes two indexes.
-func BenchmarkLoad(b *testing.B) {
-	_, _, docs := benchStore(b)
-	b.ReportAllocs()
-	defer reportCPU(b)()
-	for b.Loop() {
-		s := New(Options{})
-		withIndexes(b, s.Collection("messages"))
-		if err := s.Load(1, func(yield func(Record, error) bool) {
-			for i, d := range docs {
-				if !yield(Record{"messages", uint64(i), d}, nil) {
-					return
-				}
-			}
-		}); err != nil {
-			b.Fatal(err)
-		}
 	}
 }

@@ -159,9 +159,43 @@ func (v *version) addID(hash, slot uint64) {
 func (t *ids) fetch(hashes []uint64) {
 	var sum uint64
 	for _, h := range hashes {
-		sum += t.buckets[t.start(h)][0]
+		sum += atomic.LoadUint64(&t.buckets[t.start(h)][0])
 	}
 	runtime.KeepAlive(sum)
+}
+
+// prefetched is how many documents are fetched in advance at most: what is fetched has
+// to be in the processor's cache when it is looked at.
+const prefetched = 1024
+
+// prefetch touches what find will look at for some ids: the buckets of many at once,
+// then their places, then the documents. One by one each of these is waited for.
+func (v *version) prefetch(ids []ejson.ID) {
+	if v.ids == nil {
+		return
+	}
+	var hashes, slots [pageLen]uint64
+	var docs [pageLen]ejson.Doc
+	for len(ids) > 0 {
+		n := min(len(ids), pageLen)
+		for i, id := range ids[:n] {
+			hashes[i] = hashID(id)
+		}
+		v.ids.fetch(hashes[:n])
+		found := slots[:0]
+		for _, h := range hashes[:n] {
+			b := &v.ids.buckets[v.ids.start(h)]
+			for k := range b {
+				if e := atomic.LoadUint64(&b[k]); marked(e, mark(h)) {
+					found = append(found, e&slotMask-1)
+					break
+				}
+			}
+		}
+		v.pages.read(found, &docs)
+		fetch(docs[:len(found)])
+		ids = ids[n:]
+	}
 }
 
 // most is how many places may be taken. From three quarters on, one search in ten

@@ -156,3 +156,55 @@ func TestDoubledTableFindsAll(t *testing.T) {
 		}
 	}
 }
+
+// TestPrefetchChangesNothing names ids that are there, are gone, never were or are
+// written already, and more of them than are fetched.
+func TestPrefetchChangesNothing(t *testing.T) {
+	s := New(Options{})
+	c := s.Collection("docs")
+	var ids []ejson.ID
+	for i := range 2 * prefetched {
+		ids = append(ids, numbered(i).ID())
+	}
+	want := map[ejson.ID]bool{}
+	if _, err := s.Update(func(tx *Tx) error {
+		tx.Prefetch("docs", ids) // there is no such collection
+		for i := range 100 {
+			tx.Put("docs", numbered(i))
+			want[ids[i]] = i%3 != 0
+		}
+		tx.Prefetch("docs", ids)
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Update(func(tx *Tx) error {
+		tx.Prefetch("docs", nil)
+		tx.Prefetch("docs", ids[:50])
+		for i := 0; i < 100; i += 3 {
+			tx.Prefetch("docs", ids[i:i+1])
+			tx.Delete("docs", ids[i])
+		}
+		tx.Prefetch("docs", ids)
+		for _, id := range ids {
+			if _, ok := tx.Get("docs", id); ok != want[id] {
+				t.Errorf("in the transaction: %v is there: %v", id, ok)
+			}
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	// A query by ids does the same.
+	list := make([]any, len(ids))
+	for i, id := range ids {
+		list[len(ids)-1-i] = id
+	}
+	docs, err := c.Find(m{"_id": m{"$in": list}}).All()
+	if err != nil || len(docs) != 66 || docs[0] != numbered(1) || docs[65] != numbered(98) {
+		t.Errorf("%d documents, %v", len(docs), err)
+	}
+	if snap := s.Snapshot(); snap.Seq() != 2 || snap.Len("docs") != 66 {
+		t.Errorf("commit %d, %d documents", snap.Seq(), snap.Len("docs"))
+	}
+}

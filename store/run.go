@@ -252,6 +252,9 @@ func (sp *Spec) firstOfKey(v *version, p *planned, w *window) bool {
 // once.
 func (v *version) byIDs(ids []ejson.ID) []located {
 	found := make([]located, 0, len(ids))
+	if len(ids) > 2 {
+		v.prefetch(ids[:min(len(ids), prefetched)])
+	}
 	for _, id := range ids {
 		if slot, d, ok := v.find(hashID(id), id); ok {
 			found = append(found, located{slot, d})

@@ -76,6 +76,16 @@ func (tx *Tx) Get(collection string, id ejson.ID) (ejson.Doc, bool) {
 	return d, !d.IsZero()
 }
 
+// Prefetch tells which documents the transaction will read or write next. It changes
+// nothing but the time that this takes: memory is waited for once for many documents
+// and not for each. It is worth it for dozens of ids that lie anywhere in a large
+// collection; of more than 1,024 it takes the first.
+func (tx *Tx) Prefetch(collection string, ids []ejson.ID) {
+	if o := tx.part(collection); o.table != nil {
+		o.table.prefetch(ids[:min(len(ids), prefetched)])
+	}
+}
+
 // Len returns the number of documents that a collection has in the transaction.
 func (tx *Tx) Len(collection string) int {
 	o := tx.part(collection)
