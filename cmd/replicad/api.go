@@ -272,7 +272,7 @@ func statusOf(err error) int {
 	switch {
 	case isUsage(err):
 		return http.StatusBadRequest
-	case errors.Is(err, errNoServer):
+	case errors.Is(err, errNoServer), errors.As(err, new(noSuchCall)):
 		return http.StatusNotFound
 	case errors.As(err, &fromServer):
 		return http.StatusBadGateway

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,10 +28,11 @@ var _ source = (*apiClient)(nil)
 
 // newAPIClient takes HOST:PORT, or the address as the daemon tells it.
 func newAPIClient(addr string, timeout time.Duration) (*apiClient, error) {
-	host := strings.TrimSuffix(strings.TrimPrefix(addr, "http://"), "/")
-	if _, _, err := net.SplitHostPort(host); err != nil {
+	name, port, err := net.SplitHostPort(strings.TrimSuffix(strings.TrimPrefix(addr, "http://"), "/"))
+	if err != nil {
 		return nil, usagef("--addr %q: wants HOST:PORT, such as %s", addr, defaultAddr)
 	}
+	host := net.JoinHostPort(cmp.Or(name, "127.0.0.1"), port)
 	return &apiClient{
 		base:    "http://" + host,
 		timeout: timeout,
@@ -123,6 +125,17 @@ func (c *apiClient) lines(ctx context.Context, path string, r request, yield fun
 	})
 }
 
+// because tells what keeps the daemon from answering, as far as it knows.
+func (c *apiClient) because(ctx context.Context) string {
+	ask := apiClient{base: c.base, timeout: 5 * time.Second}
+	d, err := ask.status(ctx)
+	phase := d.Field("phase").Str()
+	if err != nil || phase == "" || phase == "live" {
+		return ""
+	}
+	return strings.TrimSuffix(fmt.Sprintf("; it is %s: %s", phase, d.Field("because").Str()), ": ")
+}
+
 // send sends a request and hands the body of a good answer to read.
 func (c *apiClient) send(ctx context.Context, verb, path string, body []byte, read func(io.Reader) error) error {
 	begin, cancel := context.WithCancel(ctx)
@@ -135,7 +148,11 @@ func (c *apiClient) send(ctx context.Context, verb, path string, body []byte, re
 	req.Header.Set("Content-Type", "application/json")
 	res, err := c.http.Do(req)
 	if !timer.Stop() && ctx.Err() == nil {
-		return fmt.Errorf("the daemon at %s gave no answer within %v", c.base, c.timeout)
+		why := ""
+		if path != "/status" {
+			why = c.because(ctx)
+		}
+		return fmt.Errorf("the daemon at %s gave no answer within %v%s", c.base, c.timeout, why)
 	}
 	if errors.Is(err, syscall.ECONNREFUSED) {
 		return fmt.Errorf("no daemon at %s; start one with 'replicad sync'%s", c.base, c.instead)

@@ -10,8 +10,9 @@ import (
 	"github.com/replicad/replicad/ddp/ejson"
 )
 
-// parseSelector reads a selector from the command line: an EJSON object, or else
-// the id of one document. No argument selects everything.
+// parseSelector reads a selector from the command line: an object, or else the id of one
+// document. What looks like an ObjectID in hex is the id of either kind. No argument
+// selects everything.
 func parseSelector(arg string) (any, error) {
 	text := strings.TrimSpace(arg)
 	if text == "" {
@@ -21,9 +22,12 @@ func parseSelector(arg string) (any, error) {
 		return nil, usagef("selector: wants an object, or the id of a document, got a list: %s", text)
 	}
 	if !strings.HasPrefix(text, "{") {
+		if oid, err := ejson.ParseObjectID(text); err == nil {
+			return ejson.From(map[string]any{"_id": map[string]any{"$in": []any{text, oid}}})
+		}
 		return ejson.StringID(text), nil
 	}
-	doc, err := ejson.Parse([]byte(text))
+	doc, err := parseDoc([]byte(text))
 	if err != nil {
 		return nil, usagef("selector: %w", err)
 	}
@@ -35,7 +39,7 @@ func parseSelector(arg string) (any, error) {
 // that ids need no second pair of quotes.
 func parseParams(args []string) (ejson.Array, error) {
 	if len(args) == 1 && strings.HasPrefix(strings.TrimSpace(args[0]), "[") {
-		v, err := ejson.ParseValue([]byte(args[0]))
+		v, err := parseValue([]byte(args[0]))
 		if err != nil {
 			return ejson.Array{}, usagef("params: %w", err)
 		}
@@ -43,7 +47,7 @@ func parseParams(args []string) (ejson.Array, error) {
 	}
 	values := make([]ejson.Value, len(args))
 	for i, arg := range args {
-		v, err := ejson.ParseValue([]byte(arg))
+		v, err := parseValue([]byte(arg))
 		switch {
 		case err == nil:
 			values[i] = v
@@ -62,6 +66,19 @@ type subscription struct {
 	params ejson.Array
 }
 
+// String writes it as it is given.
+func (s subscription) String() string {
+	if s.params.Len() == 0 {
+		return s.name
+	}
+	return s.name + ":" + s.params.String()
+}
+
+// same reports whether both ask for the same.
+func (s subscription) same(other subscription) bool {
+	return s.name == other.name && s.params.Same(other.params)
+}
+
 // parseSub reads NAME or NAME:JSON-PARAMS. A name may hold colons itself: the
 // params begin at the first colon before an opening bracket.
 func parseSub(arg string) (subscription, error) {
@@ -72,7 +89,7 @@ func parseSub(arg string) (subscription, error) {
 	if name == "" {
 		return subscription{}, usagef("--sub %q: wants NAME or NAME:[PARAMS], got no name", arg)
 	}
-	v, err := ejson.ParseValue([]byte(params))
+	v, err := parseValue([]byte(params))
 	if err != nil {
 		return subscription{}, usagef("--sub %q: %w", arg, err)
 	}

@@ -18,7 +18,11 @@ func newCall() *cobra.Command {
 		Short: "Call a method of the server and print its result",
 		Long: `call calls a method of the server, through the daemon or directly with --url,
 and prints the result as EJSON. The params are one EJSON array, or one argument
-each; an argument that is no JSON is a string.`,
+each; an argument that is no JSON is a string.
+
+The call is made now, once, or not at all: without a connection it is an error,
+and if the connection is lost before the answer, the outcome is unknown. What
+must be made for certain is left with 'replicad do'.`,
 		Example: `  replicad call tasks.finish zGzR8vYbyKNCpPzxM
   replicad call /tasks/insert '[{"text": "buy milk"}]' --url ws://127.0.0.1:3000`,
 		Args: argsBetween(1, -1, "a METHOD and its PARAMS"),
@@ -52,38 +56,10 @@ each; an argument that is no JSON is a string.`,
 	return cmd
 }
 
-func newStatus() *cobra.Command {
-	var flags sourceFlags
-	var asJSON bool
-	cmd := &cobra.Command{
-		Use:   "status",
-		Short: "Tell how the replica stands: connection, file, collections",
-		Example: `  replicad status
-  replicad status --db tasks.db --json`,
-		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx := cmd.Context()
-			return flags.with(ctx, "lines", func(src source) error {
-				d, err := src.status(ctx)
-				if err != nil {
-					return err
-				}
-				if asJSON {
-					_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s\n", d.AppendJSON(nil))
-					return err
-				}
-				return printStatus(cmd.OutOrStdout(), d)
-			})
-		},
-	}
-	flags.add(cmd)
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print it as JSON")
-	return cmd
-}
-
 func newObservers() *cobra.Command {
 	var addr string
 	var timeout time.Duration
+	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "observers",
 		Short: "Tell what is being watched in the daemon, and what it costs",
@@ -91,8 +67,9 @@ func newObservers() *cobra.Command {
 first: how changes find them, with how many others they are shared, what their
 state weighs, and how many changes they have seen and batches they have
 delivered.`,
-		Example: `  replicad observers`,
-		Args:    noArgs,
+		Example: `  replicad observers
+  replicad observers --json`,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			src, err := newAPIClient(addr, timeout)
 			if err != nil {
@@ -101,10 +78,14 @@ delivered.`,
 			n := 0
 			err = src.observers(cmd.Context(), func(d ejson.Doc) error {
 				n++
-				_, err := fmt.Fprintln(cmd.OutOrStdout(), d.Field("text").Str())
+				text := d.Field("text").Str()
+				if asJSON {
+					text = d.String()
+				}
+				_, err := fmt.Fprintln(cmd.OutOrStdout(), text)
 				return err
 			})
-			if err == nil && n == 0 {
+			if err == nil && n == 0 && !asJSON {
 				fmt.Fprintln(cmd.ErrOrStderr(), "nothing is being watched")
 			}
 			return errors.Join(err, src.close())
@@ -112,5 +93,6 @@ delivered.`,
 	}
 	cmd.Flags().StringVar(&addr, "addr", defaultAddr, "the daemon's address")
 	cmd.Flags().DurationVar(&timeout, "timeout", 10*time.Second, "longest wait for the daemon's answer")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print all that is known of each, as EJSON")
 	return cmd
 }

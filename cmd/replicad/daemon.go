@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -112,11 +113,12 @@ func runDaemon(ctx context.Context, stdin io.Reader, stderr io.Writer, url strin
 			return usagef("--index %s:%s: %w", ix.collection, strings.Join(ix.keys, ","), err)
 		}
 	}
-	office := &replicaDesk{replica: r, accepts: true}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
+	held := &heldSubs{replica: r, stderr: stderr}
+	office := &replicaDesk{replica: r, accepts: true}
 	begun, synced := make(chan error, 1), make(chan struct{})
-	begin := func() error { return subscribeAll(ctx, stderr, r, subs, synced) }
+	begin := func() error { return held.begin(ctx, subs, synced) }
 	if !flags.login.asked() || loggedInAs(r, as) {
 		begun <- begin()
 	} else {
@@ -132,7 +134,7 @@ func runDaemon(ctx context.Context, stdin io.Reader, stderr io.Writer, url strin
 
 	// Requests end when the daemon is asked to: a watch has no other end.
 	web := &http.Server{
-		Handler:           newAPI(daemonSource(r, url, flags.db), office),
+		Handler:           newAPI(daemonSource(r, held, url, flags.db), office),
 		ReadHeaderTimeout: 10 * time.Second,
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 	}
@@ -147,7 +149,7 @@ func runDaemon(ctx context.Context, stdin io.Reader, stderr io.Writer, url strin
 	kept := make(chan struct{})
 	go func() {
 		defer close(kept)
-		keepLogin(ctx, stderr, office, as)
+		keepLogin(ctx, stderr, office, held, as)
 	}()
 
 	for waiting := true; waiting; {
@@ -171,36 +173,8 @@ func runDaemon(ctx context.Context, stdin io.Reader, stderr io.Writer, url strin
 	return err
 }
 
-// subscribeAll subscribes to each publication. synced is closed when the server has
-// answered for all of them, if there are any; what it refuses is told.
-func subscribeAll(ctx context.Context, stderr io.Writer, r *replica.Replica, subs []subscription, synced chan<- struct{}) (err error) {
-	held := make([]*replica.Subscription, len(subs))
-	for i, sub := range subs {
-		if held[i], err = r.Subscribe(sub.name, params(sub.params)...); err != nil {
-			return fmt.Errorf("--sub %s: %w", sub.name, err)
-		}
-	}
-	if len(subs) == 0 {
-		if n, _ := subscriptions(r.Store()); n == 0 {
-			fmt.Fprintln(stderr, "no --sub is given: nothing is subscribed to")
-		}
-		return nil
-	}
-	go func() { // ends with ctx, at the latest
-		for i, s := range held {
-			if err := s.Ready(ctx); ctx.Err() != nil {
-				return
-			} else if err != nil {
-				fmt.Fprintf(stderr, "subscription %s: %v\n", subs[i].name, err)
-			}
-		}
-		close(synced)
-	}()
-	return nil
-}
-
 // daemonSource is the replica as a source.
-func daemonSource(r *replica.Replica, url, db string) *storeSource {
+func daemonSource(r *replica.Replica, subs *heldSubs, url, db string) *storeSource {
 	return &storeSource{
 		store: r.Store(),
 		live:  true,
@@ -242,9 +216,7 @@ func daemonSource(r *replica.Replica, url, db string) *storeSource {
 			if st.Skipped > 0 {
 				b.Add("skipped", ejson.NumberValue(float64(st.Skipped)))
 			}
-			subs, whole := subscriptions(r.Store())
-			b.Add("subscriptions", ejson.NumberValue(float64(subs)))
-			b.Add("whole", ejson.NumberValue(float64(whole)))
+			subs.about(b)
 			if db != "" {
 				b.Add("file", ejson.StringValue(db))
 			}
@@ -259,26 +231,27 @@ func daemonSource(r *replica.Replica, url, db string) *storeSource {
 	}
 }
 
-// subscriptions counts the replica's subscriptions, and those whose documents it
-// has all been given: at some time, not necessarily on this connection.
-func subscriptions(s *store.Store) (n, whole int) {
-	for _, d := range s.Snapshot().Each("sync.subs") {
-		n++
-		if d.Field("whole").Bool() {
-			whole++
-		}
-	}
-	return n, whole
-}
-
-// callReplica calls a method and returns its result as a value; Missing where the
-// server sent none.
+// callReplica calls a method and returns its result; Missing where the server sent none.
+// The call is sent once, on a connection that there is: one that waited in the daemon
+// would be made at some time when nobody knows of it any more.
 func callReplica(ctx context.Context, r *replica.Replica, method string, args ejson.Array) (ejson.Value, error) {
-	result, err := r.Call(ctx, method, params(args)...)
-	if err != nil || result == nil {
+	if err := connected(ctx, r); err != nil {
 		return ejson.Value{}, err
 	}
-	return ejson.ValueOf(result)
+	return r.Invoke(ctx, replica.Method{Name: method, Params: params(args), NoRetry: true})
+}
+
+// connected waits for a connection that is being made, and says why there is none.
+func connected(ctx context.Context, r *replica.Replica) error {
+	for st := range r.Statuses(ctx) {
+		switch {
+		case st.Phase == replica.Catching || st.Phase == replica.Live:
+			return nil
+		case st.Phase == replica.Offline && st.Err != nil:
+			return fmt.Errorf("there is no connection to the server, and the call was not made ('replicad do' leaves it to be made when there is one): %w", st.Err)
+		}
+	}
+	return cmp.Or(ctx.Err(), replica.ErrClosed)
 }
 
 // callServer calls a method of a server without a daemon and without a file.

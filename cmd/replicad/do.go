@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/replicad/replicad/ddp"
 )
 
 // deskFlags choose a desk: the daemon, or the file of one that does not run.
@@ -87,6 +89,9 @@ outbox, there is 'replicad call'.`,
 				result, err := outcome(ctx)
 				if ctx.Err() != nil {
 					fmt.Fprintf(cmd.ErrOrStderr(), "the call stays in the outbox: replicad outbox show %s\n", id)
+				}
+				if errors.As(err, new(*ddp.Error)) {
+					fmt.Fprintf(cmd.ErrOrStderr(), "the call is kept: replicad outbox retry, or drop, %s\n", id)
 				}
 				if err != nil || result.IsMissing() {
 					return err

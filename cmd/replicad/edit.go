@@ -145,6 +145,9 @@ an error none.`,
 			if err != nil {
 				return err
 			}
+			if upsert && !isObject(args[0]) { // a new document has the id as it is given
+				selector = ejson.StringID(strings.TrimSpace(args[0]))
+			}
 			modifier, err := parseModifier(args[1], filters)
 			if err != nil {
 				return err
@@ -163,13 +166,13 @@ an error none.`,
 
 // parseModifier compiles a modifier with its array filters.
 func parseModifier(text string, filters []string) (*query.Modifier, error) {
-	doc, err := ejson.Parse([]byte(text))
+	doc, err := parseDoc([]byte(text))
 	if err != nil {
 		return nil, usagef("modifier: %w", err)
 	}
 	list := make([]any, len(filters))
 	for i, f := range filters {
-		if list[i], err = ejson.Parse([]byte(f)); err != nil {
+		if list[i], err = parseDoc([]byte(f)); err != nil {
 			return nil, usagef("--array-filter: %w", err)
 		}
 	}
@@ -211,7 +214,7 @@ func newInsert() *cobra.Command {
 				args = args[1:] // COLL
 			}
 			docs, err := parseEach(args, func(text string) (ejson.Doc, error) {
-				d, err := ejson.Parse([]byte(text))
+				d, err := parseDoc([]byte(text))
 				if err != nil {
 					return d, usagef("document: %w", err)
 				}

@@ -28,7 +28,7 @@ func TestEditLines(t *testing.T) {
 		{"a modifier nobody knows", []string{"update", `{}`, `{"$sett":{"n":1}}`}, exitUsage, "$sett"},
 		{"half of all cannot be", []string{"update", `{}`, `{"$inc":{"rows":1}}`, "--multi"}, exitFailed, "rows"},
 		{"an id twice", []string{"insert", `{"_id":"a"}`}, exitFailed, "duplicate _id"},
-		{"no file", []string{"remove", `{}`, "--file", ""}, exitUsage, "wants --file"},
+		{"no file", []string{"remove", `{}`, "--file="}, exitUsage, "--file wants a file"},
 		{"standard input in place", []string{"remove", `{}`, "--file", "-", "--in-place"}, exitUsage, "--in-place wants a file"},
 		{"too much", []string{"remove", `{}`, `{}`}, exitUsage, "too many arguments"},
 	} {

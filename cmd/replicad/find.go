@@ -42,6 +42,9 @@ func (f *queryFlags) request(args []string) (request, error) {
 	if len(args) == 0 || len(args) > 2 {
 		return request{}, usagef("%s wants COLL and perhaps a SELECTOR, got %s", f.command, plural(len(args), "argument"))
 	}
+	if f.source.file == "" && isObject(args[0]) {
+		return request{}, usagef("%s wants COLL before the SELECTOR, got %s", f.command, args[0])
+	}
 	r := request{collection: args[0], sort: f.sort, fields: f.fields, skip: f.skip, limit: f.limit, hint: f.hint}
 	if err := checkCollection(r.collection); err != nil {
 		return r, err
@@ -70,7 +73,7 @@ func queryCommand(cmd *cobra.Command, ask func(context.Context, io.Writer, sourc
 		return flags.source.with(ctx, r.collection, func(src source) error {
 			n, err := ask(ctx, cmd.OutOrStdout(), src, r)
 			if err == nil && n == 0 {
-				flags.noteUnknown(ctx, cmd.ErrOrStderr(), src, r.collection)
+				noteUnknown(ctx, cmd.ErrOrStderr(), flags.source, src, r.collection)
 			}
 			return err
 		})
@@ -81,8 +84,8 @@ func queryCommand(cmd *cobra.Command, ask func(context.Context, io.Writer, sourc
 
 // noteUnknown tells of a collection that the source does not have: to a slip in its name
 // the answer is else the same as to a selector that matches nothing.
-func (f *queryFlags) noteUnknown(ctx context.Context, stderr io.Writer, src source, collection string) {
-	if f.source.file != "" {
+func noteUnknown(ctx context.Context, stderr io.Writer, from sourceFlags, src source, collection string) {
+	if from.file != "" {
 		return // lines are of any collection
 	}
 	status, err := src.status(ctx)
@@ -120,7 +123,7 @@ The daemon answers, or the file given with --db, or the lines given with
   cat docs.jsonl | replicad find '{"tags": "new"}' --file - --fields title,tags`,
 	}, func(ctx context.Context, out io.Writer, src source, r request) (n int, err error) {
 		if explain {
-			return askExplain(ctx, out, src, r)
+			return askExplain(ctx, out, src, r, false)
 		}
 		err = printLines(out, func(yield func(ejson.Doc) error) error {
 			return src.find(ctx, r, func(d ejson.Doc) error {
@@ -135,20 +138,30 @@ The daemon answers, or the file given with --db, or the lines given with
 }
 
 func newExplain() *cobra.Command {
-	return queryCommand(&cobra.Command{
-		Use:     "explain COLL [SELECTOR]",
-		Short:   "Tell how a query is answered, and how long it takes",
-		Example: `  replicad explain tasks '{"list": "home"}' --sort -createdAt --limit 20`,
-	}, askExplain)
+	var asJSON bool
+	cmd := queryCommand(&cobra.Command{
+		Use:   "explain COLL [SELECTOR]",
+		Short: "Tell how a query is answered, and how long it takes",
+		Example: `  replicad explain tasks '{"list": "home"}' --sort -createdAt --limit 20
+  replicad explain tasks '{"list": "home"}' --json`,
+	}, func(ctx context.Context, out io.Writer, src source, r request) (int, error) {
+		return askExplain(ctx, out, src, r, asJSON)
+	})
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print it as JSON")
+	return cmd
 }
 
 // askExplain prints how a source answers a request.
-func askExplain(ctx context.Context, out io.Writer, src source, r request) (int, error) {
+func askExplain(ctx context.Context, out io.Writer, src source, r request, asJSON bool) (int, error) {
 	d, err := src.explain(ctx, r)
-	if err != nil {
-		return 0, err
+	switch {
+	case err != nil:
+	case asJSON:
+		_, err = fmt.Fprintln(out, d)
+	default:
+		err = printExplain(out, d)
 	}
-	return int(d.Field("of").Number()), printExplain(out, d)
+	return int(d.Field("of").Number()), err
 }
 
 func newCount() *cobra.Command {
@@ -198,7 +211,7 @@ func newDistinct() *cobra.Command {
 					}
 				}
 				if values.Len() == 0 {
-					flags.noteUnknown(cmd.Context(), cmd.ErrOrStderr(), src, r.collection)
+					noteUnknown(cmd.Context(), cmd.ErrOrStderr(), flags.source, src, r.collection)
 				}
 				return out.Flush()
 			})

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -47,7 +48,7 @@ given with --file it is made to be looked at.`,
 				o.Keys = splitList(args[1])
 				o.Expire = cmd.Flags().Changed("ttl")
 				if partial != "" {
-					d, err := ejson.Parse([]byte(partial))
+					d, err := parseDoc([]byte(partial))
 					if err != nil {
 						return usagef("--partial: %w", err)
 					}
@@ -58,11 +59,15 @@ given with --file it is made to be looked at.`,
 				return usagef("--drop wants the keys, or the name, of the index")
 			}
 			return flags.with(cmd.Context(), r.collection, func(src source) error {
+				list, err := src.index(cmd.Context(), r)
+				if err != nil {
+					return err
+				}
+				if list.Len() == 0 {
+					fmt.Fprintln(cmd.ErrOrStderr(), "no indexes")
+					noteUnknown(cmd.Context(), cmd.ErrOrStderr(), flags, src, r.collection)
+				}
 				return printLines(cmd.OutOrStdout(), func(yield func(ejson.Doc) error) error {
-					list, err := src.index(cmd.Context(), r)
-					if err != nil {
-						return err
-					}
 					for _, v := range list.All() {
 						if err := yield(v.Doc()); err != nil {
 							return err

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -18,8 +19,33 @@ const (
 	batchLines = 1000     // lines in one transaction
 )
 
-// readLines reads JSON lines. Blank lines are skipped; a fault names its line.
+// readLines reads EJSON lines. Blank lines are skipped; a fault names its line.
 func readLines(r io.Reader, yield func(ejson.Doc) error) error {
+	return eachLine(r, func(_ int, text []byte) (ejson.Doc, error) { return ejson.Parse(text) }, yield)
+}
+
+// readDocuments is readLines of a file of people's: it may be extended JSON, and what is
+// JSON, but not in lines, is told how to become that.
+func readDocuments(r io.Reader, yield func(ejson.Doc) error) error {
+	return eachLine(r, func(n int, text []byte) (ejson.Doc, error) {
+		if n == 1 {
+			text = bytes.TrimPrefix(text, []byte("\ufeff"))
+		}
+		d, err := parseDoc(text)
+		switch {
+		case err == nil:
+		case bytes.HasPrefix(text, []byte("[")):
+			err = fmt.Errorf("%w; one object a line is wanted, which 'jq -c .[]' makes of a list", err)
+		case n == 1 && string(text) == "{":
+			err = fmt.Errorf("%w; one object a line is wanted, which 'jq -c .' makes of them", err)
+		}
+		return d, err
+	}, yield)
+}
+
+// eachLine parses each line that is not blank, counted from 1, and ends at the first
+// error.
+func eachLine(r io.Reader, parse func(n int, text []byte) (ejson.Doc, error), yield func(ejson.Doc) error) error {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(make([]byte, 64<<10), maxLine)
 	n := 0
@@ -29,7 +55,7 @@ func readLines(r io.Reader, yield func(ejson.Doc) error) error {
 		if len(text) == 0 {
 			continue
 		}
-		d, err := ejson.Parse(text)
+		d, err := parse(n, text)
 		if err != nil {
 			return fmt.Errorf("line %d: %w", n, err)
 		}
@@ -37,10 +63,11 @@ func readLines(r io.Reader, yield func(ejson.Doc) error) error {
 			return err
 		}
 	}
-	if err := lines.Err(); err != nil {
-		return fmt.Errorf("line %d: %w", n+1, err)
+	err := lines.Err()
+	if errors.Is(err, bufio.ErrTooLong) {
+		err = fmt.Errorf("line %d: longer than %d MB", n+1, maxLine>>20)
 	}
-	return nil
+	return err
 }
 
 // loadLines puts the documents of a file of JSON lines into a collection. A
@@ -65,7 +92,7 @@ func loadLines(ctx context.Context, s *store.Store, collection, file string, std
 		return err
 	}
 	err = unlessDone(ctx, func() error {
-		return readLines(in, func(d ejson.Doc) error {
+		return readDocuments(in, func(d ejson.Doc) error {
 			if err := ctx.Err(); err != nil {
 				return err
 			}

@@ -52,7 +52,7 @@ func (l *load) print(out io.Writer) error {
 	if list := l.faults(); len(list) > 0 {
 		fmt.Fprintln(&w, "\nwhat went wrong")
 		for _, f := range list[:min(10, len(list))] {
-			fmt.Fprintf(&w, "  %s×  %s\n", thousands(f.n), f.text)
+			fmt.Fprintf(&w, "  %s×  %s\n", thousands(f.n), printable(f.text))
 		}
 	}
 	_, err := out.Write(w.Bytes())

@@ -117,7 +117,7 @@ func loginDaemon(ctx context.Context, stderr io.Writer, d *replicaDesk, c creden
 			fmt.Fprintln(stderr, "the server did not answer the login; it is sent again")
 		case errors.As(err, &refused) && refused.Code == "too-many-requests":
 			after := resetTime(refused)
-			fmt.Fprintf(stderr, "login: %v; next try in %v\n", err, round(after))
+			fmt.Fprintf(stderr, "login: %s; next try in %v\n", printable(err.Error()), round(after))
 			select {
 			case <-time.After(after):
 			case <-ctx.Done():
@@ -130,10 +130,15 @@ func loginDaemon(ctx context.Context, stderr io.Writer, d *replicaDesk, c creden
 }
 
 // keepLogin logs in again by password when the server does not accept the token any
-// more. What a person or a token is needed for, it says. It ends with ctx.
-func keepLogin(ctx context.Context, stderr io.Writer, d *replicaDesk, c credential) {
-	needed := false
+// more, and asks for what was refused to nobody, or to somebody else, when somebody has
+// logged in. What a person or a token is needed for, it says. It ends with ctx.
+func keepLogin(ctx context.Context, stderr io.Writer, d *replicaDesk, subs *heldSubs, c credential) {
+	needed, user := false, ""
 	for st := range d.replica.Statuses(ctx) {
+		if !st.NeedsLogin && st.UserID != user {
+			user = st.UserID
+			subs.again(ctx)
+		}
 		was := needed
 		if needed = st.NeedsLogin; !needed || was {
 			continue
@@ -144,7 +149,7 @@ func keepLogin(ctx context.Context, stderr io.Writer, d *replicaDesk, c credenti
 			if err == nil {
 				continue
 			}
-			fmt.Fprintln(stderr, err)
+			fmt.Fprintln(stderr, printable(err.Error()))
 		}
 		fmt.Fprintln(stderr, "log in with 'replicad login', or give the user up with 'replicad logout'")
 	}

@@ -54,6 +54,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		if inner := cmd.RunE; inner != nil {
 			cmd.RunE = func(cmd *cobra.Command, args []string) error {
 				began = true
+				if err := noEmptyFile(cmd); err != nil {
+					return err
+				}
 				return inner(cmd, args)
 			}
 		}
@@ -68,12 +71,32 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	case errors.Is(err, syscall.EPIPE):
 		return exitFailed // whoever reads has seen enough, as head does
 	case isUsage(err), !began:
-		fmt.Fprintf(stderr, "replicad: %v\nSee '%s --help'.\n", err, cmd.CommandPath())
+		fmt.Fprintf(stderr, "replicad: %s\nSee '%s --help'.\n", errorText(err), cmd.CommandPath())
 		return exitUsage
 	default:
-		fmt.Fprintf(stderr, "replicad: %v\n", err)
+		fmt.Fprintf(stderr, "replicad: %s\n", errorText(err))
 		return exitFailed
 	}
+}
+
+// noEmptyFile refuses a flag for a file that was given no name, as by a variable that a
+// script has not set: to go on without the file would be to keep nothing.
+func noEmptyFile(cmd *cobra.Command) error {
+	for _, name := range []string{"db", "file", "password-file", "token-file"} {
+		if f := cmd.Flags().Lookup(name); f != nil && f.Changed && f.Value.String() == "" {
+			return usagef("--%s wants a file, got an empty name", name)
+		}
+	}
+	return nil
+}
+
+// errorText is an error for people: a line for each that was joined.
+func errorText(err error) string {
+	lines := strings.Split(err.Error(), "\n")
+	for i, line := range lines {
+		lines[i] = printable(line)
+	}
+	return strings.Join(lines, "\n")
 }
 
 // eachCommand calls fn for every command below one.
@@ -169,7 +192,9 @@ func noArgs(cmd *cobra.Command, args []string) error {
 	}
 	if cmd.HasSubCommands() {
 		hint := ""
-		if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		if args[0] == "version" {
+			hint = "; did you mean --version?"
+		} else if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
 			hint = fmt.Sprintf("; did you mean %q?", near[0])
 		}
 		return usagef("no command %q%s", args[0], hint)

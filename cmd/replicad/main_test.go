@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -140,6 +141,12 @@ func TestExitCodes(t *testing.T) {
 		{"no whole number", []string{"find", "c", "--limit", "1.5"}, exitUsage, `--limit wants a whole number, got "1.5"`},
 		{"no time", []string{"status", "--timeout", "5"}, exitUsage, `--timeout wants a time such as 10s or 5m, got "5"`},
 		{"no command of the outbox", []string{"outbox", "lst"}, exitUsage, `no command "lst"; did you mean "list"?`},
+		{"no daemon at another port", []string{"find", "c", "--addr", ":1"}, exitFailed, "no daemon at http://127.0.0.1:1"},
+		{"a selector and no collection", []string{"find", `{"a":1}`}, exitUsage, "wants COLL before the SELECTOR"},
+		{"a file without a name", []string{"sync", "ws://127.0.0.1:1", "--db", ""}, exitUsage, "--db wants a file, got an empty name"},
+		{"a version", []string{"version"}, exitUsage, "did you mean --version?"},
+		{"edit of no file", []string{"remove", "{}"}, exitUsage, "wants --file"},
+		{"a folder of lines", []string{"find", "c", "--file", t.TempDir()}, exitFailed, "is a directory"},
 		{"do without a daemon", []string{"do", "m", "--addr", "127.0.0.1:1"}, exitFailed, "or use its file with --db"},
 		{"bad param", []string{"do", "m", `{"a"`}, exitUsage, "param 1: ejson"},
 		{"demo too small", []string{"demo", "--docs", "3"}, exitUsage, "--docs wants at least 100"},
@@ -153,6 +160,57 @@ func TestExitCodes(t *testing.T) {
 				t.Errorf("an error, and yet on standard output: %q", got.out)
 			}
 		})
+	}
+}
+
+// TestFileForms reads what people have: extended JSON, with a mark of the byte order, and
+// tells how lists and objects of many lines become lines.
+func TestFileForms(t *testing.T) {
+	const extended = "\ufeff" + `{"_id":{"$oid":"507f1f77bcf86cd799439011"},"at":{"$date":"2024-01-02T03:04:05.678Z"},"old":{"$date":{"$numberLong":"-1"}},` +
+		`"n":{"$numberLong":"42"},"i":{"$numberInt":"-3"},"x":{"$numberDouble":"-Infinity"},"d":{"$numberDecimal":"1.50"},` +
+		`"b":{"$binary":{"base64":"AQID","subType":"00"}},"r":[{"$regularExpression":{"pattern":"^a","options":"i"}}]}` + "\r\n"
+	const want = `{"_id":{"$type":"oid","$value":"507f1f77bcf86cd799439011"},"at":{"$date":1704164645678},"old":{"$date":-1},` +
+		`"n":42,"i":-3,"x":{"$InfNaN":-1},"d":{"$type":"Decimal","$value":"1.50"},` +
+		`"b":{"$binary":"AQID"},"r":[{"$regexp":"^a","$flags":"i"}]}` + "\n"
+	for _, selector := range []string{"{}", "507f1f77bcf86cd799439011", `{"_id":{"$oid":"507f1f77bcf86cd799439011"}}`, `{"n":{"$gt":{"$numberInt":"41"}}}`} {
+		if got := ok(t, extended, "find", "c", selector, "--file", "-"); got != want {
+			t.Errorf("%s: got\n%swants\n%s", selector, got, want)
+		}
+	}
+	const hexed = `{"_id":"507f1f77bcf86cd799439011"}` + "\n"
+	if got := ok(t, hexed, "find", "c", "507f1f77bcf86cd799439011", "--file", "-"); got != hexed {
+		t.Errorf("text that looks like an ObjectID: %q", got)
+	}
+	if got := ok(t, "", "update", "507f1f77bcf86cd799439011", "{}", "--upsert", "--file", "-"); got != hexed {
+		t.Errorf("an upsert by such text: %q", got)
+	}
+	for text, want := range map[string]string{
+		`[{"_id":1}]`:         "'jq -c .[]'",
+		"{\n \"_id\": 1\n}\n": "'jq -c .'",
+		`{"n":{"$numberLong":"9007199254740993"}}`: "holds exactly",
+		`{"n":{"$numberInt":"x"}}`:                 "wants a number",
+		`{"d":{"$date":{"$numberLong":"x"}}}`:      "wants a number",
+		`{"_id":{"$oid":"xyz"}}`:                   "line 1: ejson:",
+		"\ufeff":                                   "line 1: ejson:",
+	} {
+		got := replicad(t.Context(), text, "find", "c", "--file", "-")
+		if got.code != exitFailed || !strings.Contains(got.errors, want) {
+			t.Errorf("%s: exit %d, %q %q; wants %q", text, got.code, got.out, got.errors, want)
+		}
+	}
+}
+
+// TestPrintable keeps what a server says from steering a terminal.
+func TestPrintable(t *testing.T) {
+	for text, want := range map[string]string{
+		"µ × … 日本": "µ × … 日本", "a\x1b[2Jb": `a\x1b[2Jb`, "a\nb\tc\r": `a\nb\tc\r`, "\u009b\x7f": `\u009b\x7f`,
+	} {
+		if got := printable(text); got != want {
+			t.Errorf("%q: got %q, wants %q", text, got, want)
+		}
+	}
+	if got := errorText(errors.Join(errors.New("a\x1b"), errors.New("b"))); got != "a\\x1b\nb" {
+		t.Errorf("%q", got)
 	}
 }
 

@@ -113,7 +113,7 @@ func printEntry(w io.Writer, e ejson.Doc) error {
 	if why := entryError(e); why != "" {
 		line += "  " + why
 	}
-	_, err := fmt.Fprintln(w, line)
+	_, err := fmt.Fprintln(w, printable(line))
 	return err
 }
 
@@ -137,6 +137,7 @@ func shorten(text string, n int) string {
 
 func newOutboxShow() *cobra.Command {
 	var flags deskFlags
+	var asJSON bool
 	cmd := &cobra.Command{
 		Use:     "show ID",
 		Short:   "Print all that is known of a call, a line a field",
@@ -151,6 +152,10 @@ func newOutboxShow() *cobra.Command {
 						return nil
 					}
 					found = true
+					if asJSON {
+						_, err := fmt.Fprintln(cmd.OutOrStdout(), e)
+						return err
+					}
 					for name, v := range e.Fields() {
 						if err := printField(cmd.OutOrStdout(), name, v); err != nil {
 							return err
@@ -166,6 +171,7 @@ func newOutboxShow() *cobra.Command {
 		},
 	}
 	flags.add(cmd)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print it as EJSON")
 	return cmd
 }
 
@@ -192,8 +198,10 @@ func newOutboxWatch() *cobra.Command {
 }
 
 // noSuchCall is the error for an id that the outbox does not have.
-func noSuchCall(id string) error {
-	return usagef("no call %q in the outbox: it was never made, or has ended well; see 'replicad outbox list'", id)
+type noSuchCall string
+
+func (id noSuchCall) Error() string {
+	return fmt.Sprintf("no call %q in the outbox: it was never made, or has ended well; see 'replicad outbox list'", string(id))
 }
 
 // eachCall makes of cmd a command that does something to calls that are named, or to all

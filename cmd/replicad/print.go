@@ -5,7 +5,10 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"strconv"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/replicad/replicad/ddp/ejson"
 )
@@ -21,45 +24,40 @@ func printExplain(w io.Writer, d ejson.Doc) error {
 	return err
 }
 
-// printStatus prints what status answers, for people: a line a field, and one a
-// collection.
-func printStatus(w io.Writer, d ejson.Doc) error {
-	for name, v := range d.Fields() {
-		switch name {
-		case "collections", "whole":
-			continue
-		case "subscriptions":
-			text := thousands(int(v.Number()))
-			if whole := d.Field("whole"); !whole.IsMissing() {
-				text += fmt.Sprintf(", of which the documents of %s are all here", thousands(int(whole.Number())))
-			}
-			v = ejson.StringValue(text)
-		}
-		if err := printField(w, name, v); err != nil {
-			return err
-		}
-	}
-	colls := d.Field("collections").Doc()
-	for name, n := range colls.Fields() {
-		if _, err := fmt.Fprintf(w, "%-13s %s\n", "  "+name, plural(int(n.Number()), "document")); err != nil {
-			return err
-		}
-	}
-	if colls.Len() == 0 {
-		_, err := fmt.Fprintln(w, "  no documents")
-		return err
-	}
-	return nil
+// printField prints one field of a document.
+func printField(w io.Writer, name string, v ejson.Value) error {
+	_, err := fmt.Fprintf(w, "%-13s %s\n", name, printable(fieldText(v)))
+	return err
 }
 
-// printField prints one field: text bare, the rest as EJSON.
-func printField(w io.Writer, name string, v ejson.Value) error {
-	text := v.Str()
-	if v.Kind() != ejson.String {
-		text = string(v.AppendJSON(nil))
+// fieldText is a value for people: text bare, a date by this machine's clock, the rest as
+// EJSON.
+func fieldText(v ejson.Value) string {
+	switch v.Kind() {
+	case ejson.String:
+		return v.Str()
+	case ejson.Date:
+		return v.Time().Local().Format(time.DateTime)
 	}
-	_, err := fmt.Fprintf(w, "%-13s %s\n", name, text)
-	return err
+	return string(v.AppendJSON(nil))
+}
+
+// printable is text that may come from elsewhere, such as a server's reason, in one line
+// and without what could steer a terminal.
+func printable(text string) string {
+	if strings.IndexFunc(text, unicode.IsControl) < 0 {
+		return text
+	}
+	var b strings.Builder
+	for _, r := range text {
+		if unicode.IsControl(r) {
+			q := strconv.QuoteRune(r)
+			b.WriteString(q[1 : len(q)-1])
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
 }
 
 // round shortens a duration to three digits or so.

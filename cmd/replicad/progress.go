@@ -22,8 +22,10 @@ type progress struct {
 
 	phase replica.Phase
 	told  bool      // a phase was told
+	why   string    // the reason that was told last for being offline
 	since time.Time // when the connection that syncs was begun
 	had   int       // documents at since
+	last  int       // documents that were told last while syncing
 	done  bool
 	open  bool // the last line has no end yet
 }
@@ -73,7 +75,8 @@ func (p *progress) run(ctx context.Context) {
 			p.rate("synced")
 			p.end()
 		case <-tick.C:
-			if !p.done && (p.phase == replica.Catching || p.phase == replica.Live) {
+			if n := p.count(); !p.done && n != p.last && (p.phase == replica.Catching || p.phase == replica.Live) {
+				p.last = n
 				p.rate("syncing")
 			}
 		}
@@ -93,21 +96,35 @@ func (p *progress) status(st replica.Status) {
 			p.since, p.had = time.Now(), p.count()
 		}
 	case replica.Offline:
-		if st.Err == nil {
-			break
-		}
-		if st.RetryAt.IsZero() {
-			p.line("offline, with %s: %v", plural(p.count(), "document"), st.Err)
-		} else {
-			p.line("offline, with %s: %v; next try at %s", plural(p.count(), "document"), st.Err, st.RetryAt.Format(time.TimeOnly))
+		if st.Err != nil {
+			p.offline(st)
 		}
 	case replica.Catching, replica.Live:
+		p.why = ""
 		if !told || from != replica.Catching {
 			p.line("connected, with %s", plural(p.count(), "document"))
 		}
 		if p.done && st.Phase == replica.Live {
 			p.line("live, with %s", plural(p.count(), "document"))
 		}
+	}
+}
+
+// offline tells why, once for as long as it is the same, and when the next try is. The
+// first tries come at once, and are not worth a line each.
+func (p *progress) offline(st replica.Status) {
+	why := st.Err.Error()
+	again := why == p.why
+	p.why = why
+	next := ""
+	if !st.RetryAt.IsZero() {
+		next = "; next try at " + st.RetryAt.Format(time.TimeOnly)
+	}
+	switch {
+	case !again:
+		p.line("offline, with %s: %s%s", plural(p.count(), "document"), printable(why), next)
+	case time.Until(st.RetryAt) > time.Second/10:
+		p.line("still offline after %d tries%s", st.Tries, next)
 	}
 }
 

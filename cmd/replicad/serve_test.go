@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -21,6 +22,16 @@ import (
 type running struct {
 	addr string // HOST:PORT
 	stop func() // waits, and wants exit code 0
+
+	mu  sync.Mutex // guards log
+	log strings.Builder
+}
+
+// said returns what the command has said on standard error.
+func (r *running) said() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.log.String()
 }
 
 // start runs a command until it tells its address on a line that begins so.
@@ -34,16 +45,19 @@ func start(t *testing.T, begins string, args ...string) *running {
 		tell.Close()
 	}()
 	addr := make(chan string, 1)
+	r := &running{}
 	go func() {
 		defer close(addr)
 		lines := bufio.NewScanner(stderr)
 		for lines.Scan() {
+			r.mu.Lock()
+			fmt.Fprintln(&r.log, lines.Text())
+			r.mu.Unlock()
 			if rest, ok := strings.CutPrefix(lines.Text(), begins); ok {
 				addr <- strings.TrimSuffix(rest, "/websocket")
 			}
 		}
 	}()
-	r := &running{}
 	stopped := false
 	r.stop = func() {
 		t.Helper()

@@ -95,7 +95,7 @@ func watchLines(ctx context.Context, out io.Writer, file string, stdin io.Reader
 	var last store.Seq
 	read := make(chan error, 1) // one place: a read of a terminal cannot be broken off
 	go func() {
-		read <- readLines(in, func(d ejson.Doc) (err error) {
+		read <- readDocuments(in, func(d ejson.Doc) (err error) {
 			last, err = s.Update(func(tx *store.Tx) error { return tx.Put(r.collection, withID(d)) })
 			return err
 		})
