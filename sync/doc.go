@@ -19,8 +19,8 @@
 //	             Subscribe, Stop, Call, Status
 //
 // What the replica must remember is in its own collections, sync.meta, sync.subs,
-// sync.shadow and sync.outbox, and so changes in the same commit as the documents, and is on disk with them or
-// not at all. They may be read and observed like any other.
+// sync.shadow and sync.outbox, and so changes in the same commit as the documents, and is
+// on disk with them or not at all. They may be read and observed like any other.
 //
 // # Connections
 //
@@ -120,15 +120,20 @@
 // what its stub wrote and the truth under it: they are there together after a crash, or
 // not at all. Only then it is sent, and again on every connection and in every process,
 // under the same id, until the server has answered. So it is run at least once; exactly
-// once by a server that remembers the ids of calls for long enough. NoRetry asks for at
-// most once instead, at the price of ErrUnknownOutcome.
+// once by a server that remembers the ids of calls for long enough, as those of this
+// module can (server.Server.Recall). Meteor's forget them with the session. There a call
+// whose answer was lost is run again, with the same seed: an insert then meets its own
+// document, and is refused as a duplicate (409); it is Failed, with more than one attempt,
+// and the document is there, once. NoRetry asks for at most once instead, at the price of
+// ErrUnknownOutcome.
 //
 // Calls start in the order in which they were made. Where that is not enough, because
-// methods run side by side at the server, those of a user that have an Entity in
-// common go one after another. A call that the server refuses is kept as Failed, with the error, and
-// those behind it go on; Pending.Retry sends it once more and Pending.Dismiss forgets it.
-// What was refused for now is tried again later, as often and after such errors as
-// Options.Retries say for the method, and only its own entity waits for it.
+// methods run side by side at the server, those of a user that have an Entity in common
+// go one after another. A call that the server refuses is kept as Failed, with the error,
+// and those behind it go on; Pending.Retry sends it once more and Pending.Dismiss forgets
+// it. What was refused for now is tried again later, as often and after such errors as
+// Options.Retries say for the method, and only its own entity waits for it, and calls with
+// Wait, on either side; what its stub foretold is not shown from then on.
 //
 // [Replica.Insert], [Replica.Update] and [Replica.Remove] are Do of the methods that every
 // collection of a Meteor server has, with stubs that are built in.

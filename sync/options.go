@@ -59,8 +59,8 @@ type Options struct {
 	// Client is for the connections: headers, TLS, heartbeat, limits. Its Session and
 	// ReceivedCount are ignored, and its Logger is this one unless it is set.
 	Client client.Options
-	// Logger is told of every change of phase and of what the server sent in vain;
-	// nil means slog.Default.
+	// Logger is told of every change of phase, of login and of the outbox's calls that do
+	// not end well, and of what the server sent in vain; nil means slog.Default.
 	Logger *slog.Logger
 }
 

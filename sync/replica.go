@@ -38,11 +38,11 @@ type Replica struct {
 // server is dialed, and dialed again, in the background until Close. ctx bounds
 // the opening (the wait for the file's lock) and not the replica.
 //
-// Errors: a *client.DialError that is client.ErrURL; what persist.Open
-// returns (persist.ErrLocked where another process has the file, ErrFormat,
-// ErrNotReplica, ErrDamaged); what Options.Migrate returned; a *SchemaError, which is
-// ErrSchema, for the file of a newer program. The file is left as it was in each case. That the
-// server cannot be reached is no error of Open: see Status.
+// Errors: a *client.DialError that is client.ErrURL; what persist.Open returns
+// (persist.ErrLocked, naming the process that has the file, where ctx ends before the file
+// is free; ErrFormat, ErrNotReplica, ErrDamaged); what Options.Migrate returned; a
+// *SchemaError, which is ErrSchema, for the file of a newer program. The file is left as it
+// was in each case. That the server cannot be reached is no error of Open: see Status.
 func Open(ctx context.Context, url string, opts Options) (*Replica, error) {
 	if opts.Client.Dial == nil && !(opts.Offline && url == "") {
 		if err := client.CheckURL(url); err != nil {

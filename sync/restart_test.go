@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -301,6 +303,8 @@ func TestBadFile(t *testing.T) {
 				other.Close()
 			}
 			t.Errorf("error %v", err)
+		} else if runtime.GOOS == "linux" && !strings.Contains(err.Error(), fmt.Sprintf("this process (%d)", os.Getpid())) {
+			t.Errorf("who has the file is not named: %v", err)
 		}
 	})
 }

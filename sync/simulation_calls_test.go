@@ -111,11 +111,11 @@ func (s *simulation) keep() {
 	}
 }
 
-// shown checks that a call that waits for the server shows what its stub foretold.
+// shown checks that a call that the server has not answered shows what its stub foretold.
 func (s *simulation) shown(p *Pending, m Method) {
 	snap := s.r.Store().Snapshot()
 	entry, ok := snap.Get(OutboxCollection, ejson.StringID(p.ID()))
-	if state := State(entry.Field(fieldState).Str()); !ok || state != Queued && state != Parked {
+	if state := State(entry.Field(fieldState).Str()); !ok || state != Queued && state != Parked || !entry.Field(fieldRefusals).IsMissing() {
 		return
 	}
 	s.mu.Lock()

@@ -30,8 +30,8 @@ var (
 //   - each replica ends with exactly what the server publishes to it,
 //   - nobody who watched one ever saw a document vanish that was not removed, go back to
 //     what it was, or be what neither the server ever said nor a stub foretold,
-//   - a call that has returned has its effect in the store, and one that waits for the
-//     server shows what its stub foretold,
+//   - a call that has returned has its effect in the store, and one that was not answered
+//     shows what its stub foretold,
 //   - every call that was promised is run, by a server that remembers ids once, with NoRetry
 //     at most once; none that was cancelled, superseded or too late; those of one entity in
 //     order; and all in the name of who made them,

@@ -92,7 +92,9 @@ func (r *Replica) Export(w io.Writer, ids ...string) (n int, err error) {
 // as Failed, with ErrUnknownOutcome.
 //
 // It takes all or, with an error, none: a line that is no call of an outbox;
-// ErrOutboxFull; ErrClosed; the disk's; that of ctx.
+// ErrOutboxFull; ErrClosed; that of ctx. With the disk's, or that of ctx where the disk is
+// slow, and a number that is not 0, they are in the outbox all the same, and on disk when
+// it can be.
 func (r *Replica) Import(ctx context.Context, from io.Reader) (int, error) {
 	var calls []*call
 	lines := bufio.NewScanner(from)
