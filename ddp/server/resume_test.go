@@ -329,7 +329,7 @@ func TestTakeoverUnderWay(t *testing.T) {
 		})
 		first := dial(t, srv)
 		id := first.open()
-		first.send(`{"msg":"ping","id":"hold"}`)
+		first.ask(`{"msg":"ping","id":"hold"}`) // is being read
 		second := dial(t, srv)
 		second.send(reconnect(id, 1))
 		second.expect() // waits for what the first has been reading
