@@ -156,6 +156,7 @@ func BenchmarkHub(b *testing.B) {
 	}{
 		{"room=100", func(i int) store.Query[ejson.Doc] { return c.Find(object{"room": fmt.Sprint("room", i)}) }, 100, "score"},
 		{"author=1000", func(i int) store.Query[ejson.Doc] { return c.Find(object{"author": fmt.Sprint("author", i)}) }, 1000, "score"},
+		{"n=10000", func(i int) store.Query[ejson.Doc] { return c.Find(object{"n": 2 * i}) }, 10_000, "score"},
 		{"range=100", func(i int) store.Query[ejson.Doc] {
 			return c.Find(object{"n": object{"$gte": i * n / 100, "$lt": (i + 1) * n / 100}})
 		}, 100, "score"},
@@ -179,7 +180,7 @@ func BenchmarkHub(b *testing.B) {
 				h := hs[0].hub
 				r := rand.New(rand.NewPCG(3, 3))
 				now := append([]ejson.Doc(nil), docs...)
-				entries := make([]entry, 0, 2000)
+				entries := make([]entry, 0, 20_000/batch)
 				for range cap(entries) {
 					var e entry
 					for range batch {

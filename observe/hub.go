@@ -32,7 +32,7 @@ type hub struct {
 	commit  uint64    // number of commits, to meet a result once in each
 	changed uint64    // number of changes, likewise
 	touched []*result // by the commit at hand
-	found   []*result // by the change at hand
+	found   []hit     // by the change at hand
 	batch   []entry   // at hand; none is left when the mutex is free
 	scratch scratch
 	paused  bool
@@ -140,13 +140,14 @@ func (h *hub) applyLocked(e entry) {
 func (h *hub) meetLocked(c *store.Change, seq store.Seq) {
 	h.changed++
 	h.found = h.routes.route(h.found[:0], c)
-	for i, r := range h.found {
-		h.found[i] = nil
+	for i, hit := range h.found {
+		r := hit.res
+		h.found[i].res = nil
 		if r.met == h.changed || r.order != nil && seq <= r.since {
 			continue
 		}
 		r.met = h.changed
-		r.change(c)
+		r.change(c, hit.sure && r.exact)
 		if (len(r.diff.list) > 0 || r.order != nil && r.unsettled()) && r.touched != h.commit {
 			r.touched = h.commit
 			h.touched = append(h.touched, r)

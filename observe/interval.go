@@ -126,14 +126,14 @@ func join(a, b *interval) *interval {
 }
 
 // find appends the results of the intervals that key lies in.
-func (iv *interval) find(found []*result, key string) []*result {
+func (iv *interval) find(found []hit, key string, sure bool) []hit {
 	for iv != nil && iv.below.passes(key) {
-		found = iv.left.find(found, key)
+		found = iv.left.find(found, key, sure)
 		if key < iv.low {
 			return found
 		}
 		if iv.high.passes(key) {
-			found = append(found, iv.res)
+			found = append(found, hit{iv.res, sure})
 		}
 		iv = iv.right
 	}
@@ -141,9 +141,9 @@ func (iv *interval) find(found []*result, key string) []*result {
 }
 
 // all appends the results of all intervals.
-func (iv *interval) all(found []*result) []*result {
+func (iv *interval) all(found []hit) []hit {
 	for ; iv != nil; iv = iv.right {
-		found = append(iv.left.all(found), iv.res)
+		found = append(iv.left.all(found), hit{iv.res, false})
 	}
 	return found
 }

@@ -81,7 +81,7 @@ func (h *hub) loadedLocked(r *result, st state) (again *store.Snapshot) {
 		}
 		for i := range e.changes {
 			if c := &e.changes[i]; c.Collection == h.collection {
-				r.change(c)
+				r.change(c, false)
 			}
 		}
 	}

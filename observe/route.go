@@ -72,7 +72,11 @@ func (b *bucket) remove(s *seat) {
 }
 
 // add seats a result.
-func (ro *router) add(r *result) { ro.seat(r, wayOf(r.matcher)) }
+func (ro *router) add(r *result) {
+	w := wayOf(r.matcher)
+	r.exact = w.exact
+	ro.seat(r, w)
+}
 
 func (ro *router) seat(r *result, w way) {
 	for _, branch := range w.any {
@@ -163,62 +167,74 @@ func (ro *router) remove(r *result) {
 	r.seats = nil
 }
 
+// A hit is a result that a change may concern.
+type hit struct {
+	res  *result
+	sure bool // the document has what the result was found by, before and after, or is not there
+}
+
 // route appends the results that the change may concern, some more than once.
-func (ro *router) route(found []*result, c *store.Change) []*result {
-	found = ro.asked.all(found)
+func (ro *router) route(found []hit, c *store.Change) []hit {
+	found = ro.asked.all(found, false)
 	if len(ro.byID) > 0 {
-		found = ro.byID[c.ID].all(found)
+		found = ro.byID[c.ID].all(found, true)
 	}
+	was, is := !c.Before.IsZero(), !c.After.IsZero()
 	for _, f := range ro.fields {
-		single := false // Before has one key, and it is in before
-		if !c.Before.IsZero() {
-			if ro.before, single = f.key.AppendOne(ro.before[:0], c.Before); single {
-				found = f.at(found, ro.before)
-			} else {
-				found = ro.many(found, f, c.Before)
-			}
+		var wasOne, isOne bool // there is one key, and it is in the scratch
+		if was {
+			ro.before, wasOne = f.key.AppendOne(ro.before[:0], c.Before)
 		}
-		if c.After.IsZero() {
-			continue
+		if is {
+			ro.after, isOne = f.key.AppendOne(ro.after[:0], c.After)
 		}
-		var ok bool
-		if ro.after, ok = f.key.AppendOne(ro.after[:0], c.After); !ok {
+		same := wasOne && isOne && string(ro.before) == string(ro.after)
+		sure := same || wasOne && !is || isOne && !was
+		switch {
+		case wasOne:
+			found = f.at(found, ro.before, sure)
+		case was:
+			found = ro.many(found, f, c.Before)
+		}
+		switch {
+		case same:
+		case isOne:
+			found = f.at(found, ro.after, sure)
+		case is:
 			found = ro.many(found, f, c.After)
-		} else if !single || string(ro.before) != string(ro.after) {
-			found = f.at(found, ro.after)
 		}
 	}
 	return found
 }
 
 // at appends the results that want the only value of a document.
-func (f *field) at(found []*result, key []byte) []*result {
+func (f *field) at(found []hit, key []byte, sure bool) []hit {
 	if len(f.values) > 0 {
-		found = f.values[string(key)].all(found)
+		found = f.values[string(key)].all(found, sure)
 	}
 	if f.ranges.root != nil {
-		found = f.ranges.root.find(found, view(key))
+		found = f.ranges.root.find(found, view(key), sure)
 	}
 	return found
 }
 
 // many appends the results that may want a document with several values at the
 // path. Of two limits each may hold for another of them, so ranges tell nothing.
-func (ro *router) many(found []*result, f *field, d ejson.Doc) []*result {
+func (ro *router) many(found []hit, f *field, d ejson.Doc) []hit {
 	ro.keys, _ = f.key.Append(ro.keys[:0], d)
 	for _, key := range ro.keys {
-		found = f.values[string(key)].all(found)
+		found = f.values[string(key)].all(found, false)
 	}
 	return f.ranges.root.all(found)
 }
 
 // all appends the results of a bucket, which may be nil.
-func (b *bucket) all(found []*result) []*result {
+func (b *bucket) all(found []hit, sure bool) []hit {
 	if b == nil {
 		return found
 	}
 	for _, s := range b.seats {
-		found = append(found, s.res)
+		found = append(found, hit{s.res, sure})
 	}
 	return found
 }

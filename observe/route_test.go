@@ -45,8 +45,8 @@ func TestIntervalsAgainstList(t *testing.T) {
 		}
 		key := fmt.Sprintf("%02d", r.IntN(60))
 		found := map[*result]int{}
-		for _, res := range s.root.find(nil, key) {
-			found[res]++
+		for _, hit := range s.root.find(nil, key, true) {
+			found[hit.res]++
 		}
 		for _, iv := range twin {
 			want := 0
@@ -67,7 +67,8 @@ func TestIntervalsAgainstList(t *testing.T) {
 }
 
 // TestRouterMissesNothing: whatever a document that matches had or has, its
-// result is found. That others are not, where the selector allows it, is counted.
+// result is found. That others are not, where the selector allows it, is counted. What
+// is sure of an exact result is what its selector says.
 func TestRouterMissesNothing(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
@@ -106,15 +107,23 @@ func TestRouterMissesNothing(t *testing.T) {
 		if w.IntN(4) > 0 || c.Before.IsZero() {
 			c.After = w.doc(id)
 		}
-		found := ro.route(nil, &c)
+		found := map[*result]bool{} // and whether one was sure
+		for _, hit := range ro.route(nil, &c) {
+			found[hit.res] = found[hit.res] || hit.sure
+		}
 		for _, r := range results {
 			asked++
-			has := slices.Contains(found, r)
+			sure, has := found[r]
 			if has {
 				met++
 			}
-			if !has && (!c.Before.IsZero() && r.matcher.Match(c.Before) || !c.After.IsZero() && r.matcher.Match(c.After)) {
+			was := !c.Before.IsZero() && r.matcher.Match(c.Before)
+			is := !c.After.IsZero() && r.matcher.Match(c.After)
+			if !has && (was || is) {
 				t.Fatalf("%v is not found for %v → %v", r.matcher.Selector(), c.Before, c.After)
+			}
+			if sure && r.exact && (was == c.Before.IsZero() || is == c.After.IsZero()) {
+				t.Fatalf("%v is sure of %v → %v, and matches: %v, %v", r.matcher.Selector(), c.Before, c.After, was, is)
 			}
 		}
 	}
@@ -154,6 +163,52 @@ func TestRouterKeepsPlaces(t *testing.T) {
 		}
 		if len(values) != step.values || len(ro.asked.seats) != 0 {
 			t.Errorf("%d values pinned, want %d; %d results asked", len(values), step.values, len(ro.asked.seats))
+		}
+	}
+}
+
+// TestExact: which selectors ask for nothing but what they are found by, and when that
+// is sure of a document.
+func TestExact(t *testing.T) {
+	is := func(v any) ejson.Doc {
+		return ejson.Make(ejson.Field{Name: "_id", Value: "i"}, ejson.Field{Name: "a", Value: v})
+	}
+	list := ejson.MakeArray(1, 9)
+	for _, c := range []struct {
+		selector      object
+		before, after ejson.Doc
+		exact, sure   bool
+	}{
+		{object{"a": 1}, is(1), is(1), true, true},
+		{object{"a": object{"$eq": 1}}, ejson.Doc{}, is(1), true, true},
+		{object{"a": object{"$in": []any{1, 2}}}, is(2), ejson.Doc{}, true, true},
+		{object{"a": object{"$in": []any{1, 2}}}, is(1), is(2), true, false},
+		{object{"a": object{"$gt": 0, "$lt": 5}}, is(1), is(1), true, true},
+		{object{"_id": "i"}, is(1), is(2), true, true},
+		{object{"a": 1}, is(list), is(list), true, false},
+		{object{"a": object{"$lt": 5}}, is(list), is(list), true, false},
+		{object{"a": 1}, is(1), is(list), true, false},
+		{object{"a": 1, "b": 2}, is(1), is(1), false, true},
+		{object{"_id": "i", "a": 1}, is(1), is(1), false, true},
+		{object{"a": object{"$eq": 1, "$ne": 2}}, is(1), is(1), false, true},
+		{object{"a": object{"$all": []any{1, 2}}}, is(1), is(1), false, true},
+		{object{"$and": []any{object{"a": 1}, object{"b": 1}}}, is(1), is(1), false, true},
+		{object{"$or": []any{object{"a": 1, "b": 1}, object{"_id": "x"}}}, is(1), is(1), false, true},
+	} {
+		m, err := query.Compile(c.selector)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var ro router
+		r := &result{matcher: m}
+		ro.add(r)
+		sure := false
+		hits := ro.route(nil, &store.Change{ID: ejson.StringID("i"), Before: c.before, After: c.after})
+		for _, hit := range hits {
+			sure = sure || hit.sure
+		}
+		if len(hits) == 0 || r.exact != c.exact || sure != c.sure {
+			t.Errorf("%v, %v → %v: %d hits, exact %v, sure %v", c.selector, c.before, c.after, len(hits), r.exact, sure)
 		}
 	}
 }

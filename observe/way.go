@@ -17,6 +17,7 @@ type way struct {
 	path   string        // by ranges of a field, if there are bounds
 	bounds []query.Bound // of the keys at the path
 	any    []way         // by each of these: those of the branches of an $or
+	exact  bool          // the selector asks for nothing else
 }
 
 // A result is not found in more places than this: a selector with many branches
@@ -46,6 +47,7 @@ func wayWithin(m *query.Matcher, levels int) (w way) {
 		return w
 	}
 	if w.ids, w.byID = m.IDs(); w.byID {
+		w.exact = asksValues(m.Selector())
 		return w
 	}
 	for _, p := range m.Pins() {
@@ -54,9 +56,10 @@ func wayWithin(m *query.Matcher, levels int) (w way) {
 		}
 	}
 	if w.pin.Path != "" {
+		w.exact = asksValues(m.Selector())
 		return w
 	}
-	if w.path, w.bounds = rangesOf(m); w.path == "" && levels > 0 {
+	if w.path, w.bounds, w.exact = rangesOf(m); w.path == "" && levels > 0 {
 		w.any = branchesOf(m.Selector(), levels-1)
 	}
 	return w
@@ -100,6 +103,19 @@ func branchesOf(selector ejson.Doc, levels int) []way {
 	return nil
 }
 
+// asksValues reports whether a selector asks only for one of some values at a path.
+func asksValues(selector ejson.Doc) bool {
+	if selector.Len() != 1 {
+		return false
+	}
+	name, v := selector.At(0)
+	if v.Kind() == ejson.Object && v.Doc().Len() == 1 {
+		name, _ := v.Doc().At(0)
+		return name == "$in" || name == "$eq"
+	}
+	return v.Kind() != ejson.Object && name[0] != '$'
+}
+
 // scalar reports whether an index has each of the values, where a document has it
 // at the path: it holds a list by its elements, and has null for what is missing.
 func scalar(values []ejson.Value) bool {
@@ -119,8 +135,9 @@ func indexable(path string) bool {
 }
 
 // rangesOf finds a path whose only value, in a document that matches and has one
-// there, lies in a few ranges: those that an index on it would be searched in.
-func rangesOf(m *query.Matcher) (path string, best []query.Bound) {
+// there, lies in a few ranges: those that an index on it would be searched in. They are
+// exact where to lie in one of them is to match.
+func rangesOf(m *query.Matcher) (path string, best []query.Bound, exact bool) {
 	cost := 0
 	for _, p := range pathsOf(nil, m.Selector()) {
 		key, err := query.CompileIndex(p)
@@ -129,10 +146,10 @@ func rangesOf(m *query.Matcher) (path string, best []query.Bound) {
 		}
 		plan := query.Choose(m, nil, 0, []query.Index{{Name: p, Key: key, Size: 1_000_000}})
 		if plan.Access == query.ByIndex && len(plan.Bounds) <= 64 && (best == nil || plan.Cost < cost) {
-			path, best, cost = p, plan.Bounds, plan.Cost
+			path, best, cost, exact = p, plan.Bounds, plan.Cost, plan.Exact()
 		}
 	}
-	return path, best
+	return path, best, exact
 }
 
 // pathsOf appends the paths that a selector names, also those inside $and.
