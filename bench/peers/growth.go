@@ -15,7 +15,10 @@ var (
 		{"W6a $inc, a commit", "W6/", "/a/commit"}, {"W6c beside 1,000", "W6/", "/c/commit"},
 		{"W7 in-room", "W7/", "/in-room"}, {"W7 in-window", "W7/", "/in-window"},
 	}
-	beside = [][3]string{{"$inc, one of K is told", "W6Observers/", ""}, {"start and stop one", "Observers/", ""}}
+	beside = [][3]string{
+		{"$inc, one of K is told", "W6Observers/", "/told"}, {"$inc, nobody watches", "W6Observers/", "/unwatched"},
+		{"start and stop one", "Observers/", ""},
+	}
 )
 
 func growth(r *Results, curves [][3]string, size string) (lines []line) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/xml"
+	"flag"
 	"io"
 	"math"
 	"strings"
@@ -27,6 +28,32 @@ func TestMedian(t *testing.T) {
 	c.settle()
 	if c.Median != 10 || c.Low != 8 || c.High != 12 || c.Spread() != .2 {
 		t.Errorf("%+v, spread %v", c, c.Spread())
+	}
+}
+
+// TestGiven: what is printed of the flags can be given again.
+func TestGiven(t *testing.T) {
+	for _, test := range []struct{ args, want string }{
+		{"", ""},
+		{"-million -n 5000", " -million -n=5000"},
+		{"-million=false -only ^sql -out x", " -million=false -only=^sql"},
+	} {
+		flags := func() *flag.FlagSet {
+			f := flag.NewFlagSet("", flag.ContinueOnError)
+			f.Bool("million", false, "")
+			f.Int("n", 1, "")
+			f.String("only", "", "")
+			f.String("out", "", "")
+			return f
+		}
+		once, twice := flags(), flags()
+		if err := once.Parse(strings.Fields(test.args)); err != nil {
+			t.Fatal(err)
+		}
+		got := given(once)
+		if err := twice.Parse(strings.Fields(got)); err != nil || twice.NArg() > 0 || given(twice) != got || got != test.want {
+			t.Errorf("%q is printed as %q, and that as %q (%v)", test.args, got, given(twice), err)
+		}
 	}
 }
 

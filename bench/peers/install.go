@@ -1,8 +1,8 @@
 package main
 
 import (
-	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -95,25 +95,24 @@ func npmInstall(ctx context.Context) string {
 	return ""
 }
 
-// stale reports whether an installed package of package.json has another version than
-// the one that is locked.
+// lockfile is what npm writes of the packages that it has installed or is to install.
+type lockfile struct {
+	Packages map[string]struct {
+		Version       string
+		Optional, Dev bool
+	}
+}
+
+// stale reports whether an installed package has another version than the one that is
+// locked, or is not there.
 func stale(installed []byte) bool {
+	var have, want lockfile
 	locked, err := os.ReadFile("package-lock.json")
-	if err != nil {
+	if err != nil || json.Unmarshal(locked, &want) != nil || json.Unmarshal(installed, &have) != nil {
 		return true
 	}
-	version := regexp.MustCompile(`"node_modules/[^"]+": \{\s*"version": "[^"]+"`)
-	have := map[string]bool{}
-	for _, v := range version.FindAll(installed, -1) {
-		have[string(bytes.Join(bytes.Fields(v), nil))] = true
-	}
-	optional := regexp.MustCompile(`"optional": true`)
-	for _, at := range version.FindAllIndex(locked, -1) {
-		entry := locked[at[0]:min(len(locked), at[1]+600)]
-		if end := bytes.Index(entry, []byte("\n    }")); end > 0 {
-			entry = entry[:end]
-		}
-		if !have[string(bytes.Join(bytes.Fields(locked[at[0]:at[1]]), nil))] && !optional.Match(entry) && !bytes.Contains(entry, []byte(`"dev": true`)) {
+	for name, p := range want.Packages {
+		if name != "" && !p.Optional && !p.Dev && have.Packages[name].Version != p.Version {
 			return true
 		}
 	}

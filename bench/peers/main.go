@@ -54,6 +54,10 @@ func main() {
 	flag.BoolVar(&o.quick, "quick", false, "10,000 documents, 2 short rounds, no benchmarks of our own; to try it")
 	flag.StringVar(&o.out, "out", "..", "folder for RESULTS.md, results.json and charts")
 	flag.Parse()
+	if flag.NArg() > 0 {
+		fmt.Fprintf(os.Stderr, "peers: %q is no flag\n", flag.Arg(0))
+		os.Exit(2)
+	}
 	if o.quick {
 		o.n, o.rounds, o.target, o.growth, o.out = 10_000, 2, 30*time.Millisecond, false, "build/quick"
 	}
@@ -78,12 +82,7 @@ func measure(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	res := &Results{N: o.n, Rounds: o.rounds, Missing: missing, Machine: machine(ctx)}
-	flag.Visit(func(f *flag.Flag) {
-		if f.Name != "out" {
-			res.Flags += fmt.Sprintf(" -%s %v", f.Name, f.Value)
-		}
-	})
+	res := &Results{N: o.n, Rounds: o.rounds, Flags: given(flag.CommandLine), Missing: missing, Machine: machine(ctx)}
 	res.Yard = yardsticks()
 	progress("what the bare machine does")
 	if err := calibrate(ctx, res.Yard); err != nil {
@@ -116,6 +115,21 @@ func measure(ctx context.Context, o options) error {
 		return errors.New("not all gave the same answers: see RESULTS.md")
 	}
 	return nil
+}
+
+// given returns the flags that were given, as they are to be given again. Where the
+// results go is not one of them.
+func given(flags *flag.FlagSet) (text string) {
+	flags.Visit(func(f *flag.Flag) {
+		switch b, ok := f.Value.(interface{ IsBoolFlag() bool }); {
+		case f.Name == "out":
+		case ok && b.IsBoolFlag() && f.Value.String() == "true":
+			text += " -" + f.Name
+		default:
+			text += fmt.Sprintf(" -%s=%v", f.Name, f.Value)
+		}
+	})
+	return text
 }
 
 var started = time.Now()

@@ -52,10 +52,14 @@ func draw(r *Results) map[string]string {
 		var panels []bars
 		for _, id := range g.works {
 			w := work(id)
-			p := bars{title: w.ID + "  " + w.Title, unit: w.Unit, higher: w.Higher}
+			p := bars{title: w.ID + ": " + w.Title, unit: w.Unit, higher: w.Higher}
 			for _, k := range known {
 				if c := r.cell(k.name, id); c != nil {
-					p.bars = append(p.bars, bar{k.name, c.Median, c.Low, c.High, k.name == us, figure(c.Median) + " " + c.Unit})
+					name := k.name
+					if remark := remarks[name][id]; remark != "" {
+						name += " (" + remark + ")"
+					}
+					p.bars = append(p.bars, bar{name, c.Median, c.Low, c.High, k.name == us, figure(c.Median) + " " + c.Unit})
 				}
 			}
 			if len(p.bars) > 0 {
@@ -80,7 +84,7 @@ func markdown(r *Results) string {
 	var b strings.Builder
 	p := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	p("# Results\n")
-	p("Made by one command, which also says how it works (`go doc .` there), in %s:\n", r.Took)
+	p("replicad is a local-first database for Go: documents in memory with indexes and MongoDB's queries, results that stay live, a file, and replication from DDP servers such as Meteor. Here it stands beside what one would otherwise use: the same documents, the same questions, the same machine. One command made this page in %s, and says how it works (`go doc .` there):\n", r.Took)
 	p("    cd bench/peers && go run .%s\n", r.Flags)
 	m := r.Machine
 	p("%s, %d cores, %s; %s; Go %s; Node %s. %s documents of about 290 bytes of JSON, the same bytes for all. Each figure is the median of up to %d rounds in which the peers took turns, after a warm-up; ± is half the range of the rounds. Times differ between machines: it is the ratios that count.\n",
@@ -94,14 +98,14 @@ func markdown(r *Results) string {
 		}
 		p("")
 	}
-	writeGoals(&b, r)
-	writeYard(&b, r)
 	writeTable(&b, r)
 	for _, g := range groups {
 		if slices.ContainsFunc(r.Cells, func(c Cell) bool { return slices.Contains(g.works, c.Work) }) {
 			p("![%s](charts/%s)\n", g.title, g.file)
 		}
 	}
+	writeGoals(&b, r)
+	writeYard(&b, r)
 	if len(r.Ours) > 0 {
 		writeOurs(&b, r)
 	}

@@ -38,12 +38,16 @@ type Cell struct {
 	Low     float64   `json:"low"`
 	High    float64   `json:"high"`
 	Bytes   float64   `json:"bytes,omitempty"`   // a document: heap for W1, written for W10
-	First   float64   `json:"firstMs,omitempty"` // W8: until the first document
+	First   float64   `json:"firstMs,omitempty"` // W8: until the first document, likewise the median
+	firsts  []float64
 }
 
 // settle computes median and range of the samples.
 func (c *Cell) settle() {
 	c.Median = median(c.Samples)
+	if len(c.firsts) > 0 {
+		c.First = median(c.firsts)
+	}
 	c.Low, c.High = slices.Min(c.Samples), slices.Max(c.Samples)
 }
 

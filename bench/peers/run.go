@@ -139,7 +139,8 @@ func (r *runner) run(ctx context.Context) {
 			with = append(with, c)
 		}
 		for round := range r.o.rounds {
-			for _, c := range with {
+			for i := range with {
+				c := with[(i+round)%len(with)] // nobody always follows the same one
 				if round < c.rounds && c.err == nil && ctx.Err() == nil {
 					if _, c.err = c.once(ctx, true); c.err != nil {
 						progress("%s, %s: %v", id, c.p.name, c.err)
@@ -200,6 +201,7 @@ type contender struct {
 	r      *runner
 	ops    int
 	rounds int // still to be run after the warm-up
+	last   peer.Reply
 	cell   Cell
 	err    error
 }
@@ -242,7 +244,7 @@ func (c *contender) warm(ctx context.Context, until time.Time) error {
 		took, left := time.Since(begin), time.Until(until)
 		if took > left {
 			c.cell.Cold, c.rounds = true, 0
-			c.keep(ns)
+			c.keep()
 			return nil
 		}
 		c.rounds = max(1, min(c.r.o.rounds, int(left/max(took, time.Millisecond))))
@@ -267,16 +269,20 @@ func (c *contender) once(ctx context.Context, counts bool) (ns float64, err erro
 	if c.w.ID == "W8" && a.Count != c.r.o.n {
 		return 0, fmt.Errorf("it has %d documents", a.Count)
 	}
-	c.cell.Bytes, c.cell.First = a.Bytes, a.First/1e6
+	c.last = a
 	if counts {
-		c.keep(a.NS)
+		c.keep()
 	}
 	return a.NS, nil
 }
 
-func (c *contender) keep(ns float64) {
-	c.cell.Ops = c.ops
-	c.cell.Samples = append(c.cell.Samples, c.w.value(ns, c.ops, c.r.o.n))
+// keep makes the last run count.
+func (c *contender) keep() {
+	c.cell.Ops, c.cell.Bytes = c.ops, c.last.Bytes
+	c.cell.Samples = append(c.cell.Samples, c.w.value(c.last.NS, c.ops, c.r.o.n))
+	if c.last.First > 0 {
+		c.cell.firsts = append(c.cell.firsts, c.last.First/1e6)
+	}
 }
 
 func (c *contender) finish(ctx context.Context) {

@@ -21,7 +21,7 @@ func writeTable(b *strings.Builder, r *Results) {
 			writeKind(b, r, names)
 		}
 	}
-	fmt.Fprintf(b, "– means that the peer has nothing of the kind. Where a round takes long there are fewer, with fewer operations: 3×2 ops are three rounds of two, and cold is the very first run, where there was no time for another. N is the same for all. Where nobody is told there are no observers, and the figure is that of the changes alone.\n\n")
+	fmt.Fprintf(b, "– means that the peer has nothing of the kind, or no call for it. Where a round takes long there are fewer, with fewer operations: 3×2 ops are three rounds of two, and cold is the very first run, where there was no time for another. N is the same for all. nobody told: there are no observers, and the figure is that of the changes alone; id only, no index: it has no other, or none; a file: it has no store in memory; cached: the same question again is answered from a cache of results; no sync: what is written may be lost with the machine. Questions of W2 and W6 are of 4,096 documents in turn, of W3 and W5 64 different ones; a file of W8 is in the system's cache.\n\n")
 	writeHoles(b, r)
 }
 
@@ -52,17 +52,22 @@ func writeHoles(b *strings.Builder, r *Results) {
 	}
 }
 
-// how tells the spread of a figure and how it was taken, as far as that is unusual.
+// how tells the spread of a figure, how it was taken as far as that is unusual, and
+// what else it has to be read with; with a blank before it, if there is anything.
 func (c *Cell) how(usual int) string {
-	how := c.sampled(usual)
-	if len(c.Samples) == 1 {
-		return how
+	var parts []string
+	if len(c.Samples) > 1 {
+		parts = append(parts, fmt.Sprintf("±%.0f %%", 100*c.Spread()))
 	}
-	spread := fmt.Sprintf("±%.0f %%", 100*c.Spread())
-	if how != "" {
-		spread += ", " + how
+	for _, part := range []string{c.sampled(usual), remarks[c.Peer][c.Work]} {
+		if part != "" {
+			parts = append(parts, part)
+		}
 	}
-	return spread
+	if len(parts) == 0 {
+		return ""
+	}
+	return " " + strings.Join(parts, ", ")
 }
 
 // writeKind writes the table of some peers.
@@ -79,13 +84,9 @@ func writeKind(b *strings.Builder, r *Results, names []string) {
 			case c == nil:
 				fmt.Fprintf(b, " – |")
 			case name == us || ours == nil:
-				fmt.Fprintf(b, " **%s** %s |", figure(c.Median), c.how(r.Rounds))
+				fmt.Fprintf(b, " **%s**%s |", figure(c.Median), c.how(r.Rounds))
 			default:
-				how := c.how(r.Rounds)
-				if strings.HasPrefix(w.ID, "W7") && r.cell(name, "W6b") == nil && !r.failed(name, "W6b") {
-					how += ", nobody is told"
-				}
-				fmt.Fprintf(b, " %s %s (%s) |", figure(c.Median), how, figure(times(ours.Median, c.Median, w.Higher)))
+				fmt.Fprintf(b, " %s%s (%s) |", figure(c.Median), c.how(r.Rounds), figure(times(ours.Median, c.Median, w.Higher)))
 			}
 		}
 		fmt.Fprintln(b)

@@ -44,6 +44,19 @@ var running = []string{
 	"W8", "W10", "W1",
 }
 
+// remarks are what figures have to be read with, by peer and workload; what they mean
+// stands below the table.
+var remarks = map[string]map[string]string{
+	"go-memdb":  {"W7": "nobody told", "W7 in-room": "nobody told", "W7 in-window": "nobody told"},
+	"sqlite":    {"W7": "nobody told", "W7 in-room": "nobody told", "W7 in-window": "nobody told"},
+	"badger":    {"W1": "id only"},
+	"bolthold":  {"W1": "a file", "W2": "a file", "W3": "a file", "W4": "a file", "W5": "a file", "W6a": "a file", "W6a batch": "a file"},
+	"LokiJS":    {"W10": "no sync"},
+	"NeDB":      {"W10": "no sync"},
+	"RxDB":      {"W3": "cached", "W5": "cached"},
+	"minimongo": {"W1": "no index", "W9": "no index"},
+}
+
 func work(id string) Work {
 	for _, w := range works {
 		if w.ID == id {

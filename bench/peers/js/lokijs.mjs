@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import Loki from 'lokijs';
 import { SELECTED, REMOVE, INSERT } from './data.mjs';
 
-export const how = 'unique index on _id (by), binary index on author and room (it has no compound ones, and one on ts only for results of a tenth of all or more); one insert of a list, with indexes rebuilt after it; find and chain().find().simplesort().limit(); update in place with disableMeta and clones off, as by default; observers are DynamicViews, whose data is read after each change; LokiFsAdapter';
+export const how = 'unique index on _id (by), binary index on author and room (it has no compound ones, and one on ts only for results of a tenth of all or more); one insert of a list, with indexes rebuilt after it; find and chain().find().simplesort().limit(); update in place with disableMeta and clones off, as by default; a batch is an update of a list, which rebuilds the indexes; observers are DynamicViews, whose data is read after each change; LokiFsAdapter, which saves everything at once and without fsync';
 
 const options = { unique: ['_id'], indices: ['author', 'room'], disableMeta: true };
 
@@ -23,6 +23,11 @@ export function create() {
       d.nested.likes++;
       c.update(d);
       read();
+    },
+    incBatch(ids) {
+      const docs = ids.map((id) => c.by('_id', id));
+      for (const d of docs) d.nested.likes++;
+      c.update(docs);
     },
     change(kind, doc) {
       if (kind === INSERT) c.insert(doc);

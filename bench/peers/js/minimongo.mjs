@@ -23,6 +23,15 @@ export async function create() {
       d.nested.likes++;
       await c.upsert(d);
     },
+    async incBatch(ids) {
+      const next = new Map();
+      for (const id of ids) {
+        const d = next.get(id) ?? await c.findOne({ _id: id });
+        d.nested.likes++;
+        next.set(id, d);
+      }
+      await c.upsert([...next.values()]);
+    },
   };
   await peer.reset();
   return peer;

@@ -11,7 +11,7 @@ const print = console.log.bind(console);
 console.log = console.error; // a library that talks must not talk into the protocol
 
 const { how, create } = await import(`./${name}.mjs`);
-let peer, docs, par, dir, pos = 0, files = 0, churn, watching = false, ingest, durable;
+let peer, docs, par, dir, pos = 0, files = 0, batches = 0, churn, watching = false, ingest, durable;
 
 const STEPS = [1, 10, 100], ASKED = 20, DURABLE = 20_000;
 const where = { 'W7': 'anywhere', 'W7 in-room': 'in-room', 'W7 in-window': 'in-window' };
@@ -193,7 +193,10 @@ async function time(work, ops) {
   else if (work === 'W3') for (let i = 0; i < ops; i++) { r = peer.byAuthor(authors[pos++ & 63]); if (later(r)) r = await r; }
   else if (work === 'W4') for (let i = 0; i < ops; i++) { r = peer.scan(); if (later(r)) r = await r; }
   else if (work === 'W5') for (let i = 0; i < ops; i++) { r = peer.newest(rooms[pos++ & 63], 20); if (later(r)) r = await r; }
-  else if (work === 'W6a batch') for (let at = 0; at < ops; at += 1000) await wait(peer.incBatch(incs.slice(0, Math.min(1000, ops - at))));
+  else if (work === 'W6a batch') for (let at = 0; at < ops; at += 1000) {
+    const from = ++batches % 4 * 1000;
+    await wait(peer.incBatch(incs.slice(from, from + Math.min(1000, ops - at))));
+  }
   else if (work.startsWith('W6')) {
     for (let i = 0; i < ops; i++) { r = peer.inc(incs[pos++ & 4095]); if (later(r)) await r; }
     if (work !== 'W6a') await peer.settle?.();

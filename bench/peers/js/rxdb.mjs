@@ -2,7 +2,7 @@ import { createRxDatabase } from 'rxdb';
 import { getRxStorageMemory } from 'rxdb/plugins/storage-memory';
 import { SELECTED, REMOVE, INSERT } from './data.mjs';
 
-export const how = 'memory storage, schema with indexes on author and [room, ts], bulkInsert (which leaves the indexes to the first question); findOne(id).exec, find({selector}).exec; incrementalModify of a document; observers are the observable query.$ with eventReduce on, which emits the whole result; the same question again comes from its query cache, so W4 asks with another limit each time to be a scan';
+export const how = 'memory storage, schema with indexes on author and [room, ts], bulkInsert (which leaves the indexes to the first question); findOne(id).exec, find({selector}).exec; incrementalModify of a document, findByIds and bulkUpsert of a batch; observers are the observable query.$ with eventReduce on, which emits the whole result; the same question again comes from its query cache, so W4 asks with another limit each time to be a scan';
 
 const text = { type: 'string', maxLength: 200 }, name = { type: 'string', maxLength: 20 };
 const schema = {
@@ -19,7 +19,7 @@ const schema = {
 };
 
 export async function create() {
-  let db, c, made = 0, watched = [];
+  let db, c, made = 0, watched = [], last;
   const doc = (d) => d.toJSON();
   const like = (d) => { d.nested.likes++; return d; };
   const peer = {
@@ -42,9 +42,19 @@ export async function create() {
     scan: async () => (await c.find({ selector: { 'nested.a.b': SELECTED['nested.a.b'], $or: SELECTED.tags.$in.map((t) => ({ tags: { $elemMatch: { $eq: t } } })), flag: true }, limit: 1e7 + made++ }).exec()),
     newest: async (room, limit) => (await c.find({ selector: { room }, sort: [{ ts: 'desc' }], limit }).exec()),
     async inc(_id) {
-      await (await c.findOne(_id).exec()).incrementalModify(like);
+      last = await (await c.findOne(_id).exec()).incrementalModify(like);
+    },
+    async incBatch(ids) {
+      last = undefined;
+      const times = new Map();
+      for (const id of ids) times.set(id, (times.get(id) ?? 0) + 1);
+      const docs = [...(await c.findByIds([...times.keys()]).exec()).values()].map((d) => d.toMutableJSON());
+      for (const d of docs) d.nested.likes += times.get(d._id);
+      const { error } = await c.bulkUpsert(docs);
+      if (error.length) throw new Error('bulkUpsert: ' + error.length + ' refused');
     },
     async change(kind, d) {
+      last = undefined;
       if (kind === INSERT) await c.insert(d);
       else {
         const old = await c.findOne(d._id).exec();
@@ -59,10 +69,15 @@ export async function create() {
       watched.push(w);
     },
     // Emissions come in the order of writes, each after its write has been answered. So
-    // a document that each observer must show, inserted, seen and removed, comes last.
+    // the last incremented document is looked for, in the result that must show it; or a
+    // document that the one observer must show, inserted, seen and removed, comes last.
     async settle() {
-      const one = watched[0];
+      const one = last ? watched.find((w) => last[w.field] === w.value) : watched[0];
       if (!one) return;
+      if (last) {
+        while (!one.result.some((d) => d._id === last._id && d.revision === last.revision)) await new Promise((ok) => { setImmediate(ok); });
+        return;
+      }
       const _id = 'settle' + made++;
       const likely = { _id, author: 'author0', room: 'room0', text: '', ts: 3e12, score: 0, tags: [], n: 0, nested: { a: { b: 0 }, likes: 0 }, flag: false };
       likely[one.field] = one.value;
@@ -79,6 +94,7 @@ export async function create() {
     unwatch() {
       for (const w of watched) w.sub.unsubscribe();
       watched = [];
+      last = undefined;
     },
   };
   await peer.reset();

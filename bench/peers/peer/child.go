@@ -44,14 +44,15 @@ type Answer struct {
 
 // child is the process of one Go peer.
 type child struct {
-	peer  Peer
-	n     int
-	list  []ejson.Doc
-	par   params
-	dir   string
-	pos   int // of the next operation
-	files int
-	base  uint64 // bytes of heap before anything was loaded
+	peer    Peer
+	n       int
+	list    []ejson.Doc
+	par     params
+	dir     string
+	pos     int // of the next operation
+	files   int
+	batches int
+	base    uint64 // bytes of heap before anything was loaded
 
 	loaded any      // prepared for W10
 	frames [][]byte // prepared for W9

@@ -147,7 +147,9 @@ func (c *child) timed(work string, ops int, path string, prepared any) (r Reply,
 	case "W6a batch":
 		p := c.peer.(batchIncrementer)
 		for at := 0; at < ops && err == nil; at += 1000 {
-			err = p.IncBatch(c.par.incs[:min(1000, ops-at)])
+			c.batches++
+			from := c.batches % 4 * 1000
+			err = p.IncBatch(c.par.incs[from : from+min(1000, ops-at)])
 		}
 	case "W7", "W7 in-room", "W7 in-window":
 		err = c.churned(ops)

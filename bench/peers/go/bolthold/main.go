@@ -142,16 +142,23 @@ func (b *boltPeer) Newest(room string, limit int, take peer.Take) (int, error) {
 	return b.find(bolthold.Where("Room").Eq(room).Index("Room").SortBy("TS").Reverse().Limit(limit), take)
 }
 
-func (b *boltPeer) Inc(id string) error {
+func (b *boltPeer) IncBatch(ids []string) error {
 	return b.db.Bolt().Update(func(tx *bbolt.Tx) error {
-		var r boltRow
-		if err := b.db.TxGet(tx, id, &r); err != nil {
-			return err
+		for _, id := range ids {
+			var r boltRow
+			if err := b.db.TxGet(tx, id, &r); err != nil {
+				return err
+			}
+			r.Nested.Likes++
+			if err := b.db.TxUpdate(tx, id, &r); err != nil {
+				return err
+			}
 		}
-		r.Nested.Likes++
-		return b.db.TxUpdate(tx, id, &r)
+		return nil
 	})
 }
+
+func (b *boltPeer) Inc(id string) error { return b.IncBatch([]string{id}) }
 
 // Save copies the file that it has: to make it anew takes very long.
 func (b *boltPeer) Save(path string, _ []ejson.Doc) error {
