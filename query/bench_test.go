@@ -2,6 +2,7 @@ package query_test
 
 import (
 	"fmt"
+	"math/bits"
 	"math/rand/v2"
 	"testing"
 
@@ -68,6 +69,19 @@ func benchMatch(b *testing.B, sel string) {
 // BenchmarkMatchW4 is one document of the unindexed scan.
 func BenchmarkMatchW4(b *testing.B) {
 	benchMatch(b, `{"nested.a.b":{"$gt":500},"tags":{"$in":["tag03","tag17","tag40"]},"flag":true}`)
+}
+
+// BenchmarkSelectW4 is the same, 32 documents at once.
+func BenchmarkSelectW4(b *testing.B) {
+	docs := benchDocs(10_000)
+	m := mustCompile(b, []byte(`{"nested.a.b":{"$gt":500},"tags":{"$in":["tag03","tag17","tag40"]},"flag":true}`))
+	b.ReportAllocs()
+	n := 0
+	for i := 0; b.Loop(); i = (i + 32) % 9984 {
+		n += bits.OnesCount64(m.Select(docs[i : i+32]))
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/32, "ns/doc")
+	b.ReportMetric(float64(n)/float64(b.N)/32, "matched/doc")
 }
 
 func BenchmarkMatch(b *testing.B) {

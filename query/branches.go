@@ -135,19 +135,12 @@ func (b *brancher) elements(list ejson.Array, depth int, fn func(ejson.Value)) {
 // plainValue returns the value of p in d, or null, where no list is on the way
 // nor at the end; ok is false where one is.
 func plainValue(d ejson.Doc, p *path) (v ejson.Value, ok bool) {
-	for i := range p.segs {
-		v = p.segs[i].place.In(d)
-		switch v.Kind() {
-		case ejson.Object:
-			d = v.Doc()
-			continue
-		case ejson.List:
-			return ejson.Value{}, false
-		}
-		if i < len(p.segs)-1 || v.IsMissing() {
-			v = ejson.NullValue()
-		}
-		return v, true
+	v, depth := p.trail.In(d)
+	switch {
+	case v.Kind() == ejson.List:
+		return ejson.Value{}, false
+	case depth < len(p.segs), v.IsMissing():
+		return ejson.NullValue(), true
 	}
 	return v, true
 }

@@ -52,18 +52,14 @@ func (p *Path) Distinct(docs iter.Seq[ejson.Doc]) []ejson.Value {
 
 // addTo adds the values of p in d. Most often it leads through documents only.
 func (p *Path) addTo(s *Set, d ejson.Doc) {
-	v := d.Value()
-	for i := range p.path.segs {
+	v, depth := p.path.trail.In(d)
+	if depth < len(p.path.segs) {
 		if v.Kind() == ejson.List {
 			for v := range p.Values(d) {
 				s.Add(v)
 			}
-			return
 		}
-		if v.Kind() != ejson.Object {
-			return
-		}
-		v = p.path.segs[i].place.In(v.Doc())
+		return
 	}
 	switch v.Kind() {
 	case ejson.Missing:

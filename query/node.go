@@ -32,21 +32,25 @@ type field struct {
 }
 
 func (n *field) match(v ejson.Value) bool {
-	segs := n.path.segs
-	for v.Kind() == ejson.Object {
-		v = segs[0].place.In(v.Doc())
-		segs = segs[1:]
-		if len(segs) == 0 {
-			return n.leaf(v)
-		}
-		if k := v.Kind(); k != ejson.Object && k != ejson.List {
-			v = ejson.Value{}
-			return n.leaf(v)
-		}
+	depth := 0
+	if v.Kind() == ejson.Object {
+		v, depth = n.path.trail.In(v.Doc())
 	}
-	root := len(segs) == len(n.path.segs)
+	return n.judge(v, depth)
+}
+
+// judge is match for the value that the first names of the path lead to, through no
+// list.
+func (n *field) judge(v ejson.Value, depth int) bool {
+	segs := n.path.segs[depth:]
+	if len(segs) == 0 {
+		return n.leaf(v)
+	}
+	if v.Kind() != ejson.List {
+		return n.leaf(ejson.Value{})
+	}
 	for i := range n.clauses {
-		if _, ok := n.clauses[i].seek(v, segs, root); !ok {
+		if _, ok := n.clauses[i].seek(v, segs, depth == 0); !ok {
 			return false
 		}
 	}
@@ -57,11 +61,16 @@ func (n *field) match(v ejson.Value) bool {
 func (n *field) leaf(v ejson.Value) bool {
 	for i := range n.clauses {
 		c := &n.clauses[i]
+		var ok bool
 		if c.pred != nil && (c.whole || v.Kind() != ejson.List) {
-			if c.pred.test(v) == c.deny {
-				return false
-			}
-		} else if _, ok := c.leaf(v); !ok {
+			ok = c.pred.test(v) != c.deny
+		} else {
+			_, ok = c.leaf(v)
+		}
+		if i == len(n.clauses)-1 {
+			return ok // without a branch on it: see sift
+		}
+		if !ok {
 			return false
 		}
 	}

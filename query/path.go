@@ -27,8 +27,9 @@ type segment struct {
 
 // A path is a dotted path, taken apart.
 type path struct {
-	text string
-	segs []segment
+	text  string
+	segs  []segment
+	trail *ejson.Trail // of the same names
 }
 
 // makePath takes a dotted path apart. It never looks at what the names mean:
@@ -38,12 +39,12 @@ func makePath(text string) (path, error) {
 	if names > maxSegments {
 		return path{}, syntaxError(clip(text), "", "a path may have %d names, this one has %d", maxSegments, names)
 	}
-	p := path{text: text, segs: make([]segment, names)}
+	p := path{text: text, segs: make([]segment, names), trail: ejson.TrailOf(strings.Split(text, ".")...)}
 	positions := 0
 	for i := range p.segs {
 		n, rest, _ := strings.Cut(text, ".")
 		text = rest
-		p.segs[i] = segment{place: ejson.PlaceOf(n), text: n, index: position(n), odd: -1}
+		p.segs[i] = segment{place: p.trail.Place(i), text: n, index: position(n), odd: -1}
 		p.segs[i].name = p.segs[i].place.Name()
 		if p.segs[i].index < 0 {
 			if bare := strings.TrimLeft(n, "0"); bare != n {

@@ -138,23 +138,31 @@ type (
 )
 
 func (p gtNumber) test(v ejson.Value) bool {
-	return v.Kind() == ejson.Number && v.Number() > p.f ||
-		v.Kind() == ejson.DecimalKind && decimalIs(v, greater, p.f)
+	if v.Kind() == ejson.Number {
+		return v.Number() > p.f
+	}
+	return v.Kind() == ejson.DecimalKind && decimalIs(v, greater, p.f)
 }
 
 func (p gteNumber) test(v ejson.Value) bool {
-	return v.Kind() == ejson.Number && v.Number() >= p.f ||
-		v.Kind() == ejson.DecimalKind && decimalIs(v, greater|equal, p.f)
+	if v.Kind() == ejson.Number {
+		return v.Number() >= p.f
+	}
+	return v.Kind() == ejson.DecimalKind && decimalIs(v, greater|equal, p.f)
 }
 
 func (p ltNumber) test(v ejson.Value) bool {
-	return v.Kind() == ejson.Number && v.Number() < p.f ||
-		v.Kind() == ejson.DecimalKind && decimalIs(v, less, p.f)
+	if v.Kind() == ejson.Number {
+		return v.Number() < p.f
+	}
+	return v.Kind() == ejson.DecimalKind && decimalIs(v, less, p.f)
 }
 
 func (p lteNumber) test(v ejson.Value) bool {
-	return v.Kind() == ejson.Number && v.Number() <= p.f ||
-		v.Kind() == ejson.DecimalKind && decimalIs(v, less|equal, p.f)
+	if v.Kind() == ejson.Number {
+		return v.Number() <= p.f
+	}
+	return v.Kind() == ejson.DecimalKind && decimalIs(v, less|equal, p.f)
 }
 
 // isNumber reports whether v is a number, perhaps a decimal one, and not NaN.

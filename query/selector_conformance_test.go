@@ -52,8 +52,12 @@ func TestConformanceSelectors(t *testing.T) {
 		if err != nil {
 			return fmt.Sprintf("selector %s: %v", sel, err)
 		}
+		docs := docsOf(c)
+		if fault := selects(m, docs); fault != "" {
+			return fmt.Sprintf("selector %s: %s", sel, fault)
+		}
 		var found []ejson.Doc
-		for _, d := range docsOf(c) {
+		for _, d := range docs {
 			if m.Match(d) {
 				found = append(found, d)
 			}

@@ -183,10 +183,8 @@ func view(s string, tag uint32, lo, hi int) Value {
 		return Value{kind: Number, num: le64(s, lo)}
 	case tagDate:
 		return Value{kind: Date, num: le64(s, lo)}
-	case tagTrue:
-		return Value{kind: Bool, num: 1}
-	case tagNull, tagFalse:
-		return Value{kind: kindOf[tag]}
+	case tagNull, tagFalse, tagTrue:
+		return Value{kind: kindOf[tag], num: uint64(tag) >> 1}
 	}
 	return Value{kind: kindOf[tag&tagMask], s: s[lo:hi]}
 }

@@ -149,8 +149,12 @@ func FuzzFromRaw(f *testing.F) {
 			f.Add([]byte(Make(Field{"v", v}, Field{"w", ArrayOf(v, v)}).Raw()))
 		}
 	}
+	var r RawReader
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		d, err := FromRaw(string(raw))
+		if fault := readsRaw(&r, string(raw)); fault != "" {
+			t.Fatal(fault)
+		}
 		if err != nil {
 			return
 		}
@@ -185,12 +189,26 @@ func walk(v Value, depth int) {
 	}
 }
 
+// readsRaw tells where a reader says other than FromRaw.
+func readsRaw(r *RawReader, raw string) (fault string) {
+	d, err := FromRaw(raw)
+	got, gotErr := r.FromRaw(raw)
+	if got != d || fmt.Sprint(gotErr) != fmt.Sprint(err) {
+		return fmt.Sprintf("%q: FromRaw says %v, a reader of others before %v", raw, err, gotErr)
+	}
+	return ""
+}
+
 // TestFlippedBits is a small FuzzFromRaw for every run of the tests.
 func TestFlippedBits(t *testing.T) {
+	var r RawReader // knows all names, and all those that are wrong
 	for _, text := range texts {
 		v, err := ParseValue([]byte(text))
 		if err != nil {
 			continue
+		}
+		if fault := readsRaw(&r, Make(Field{"v", v}, Field{"w", ArrayOf(v, v)}, Field{"x", 1}).Raw()); fault != "" {
+			t.Fatal(fault)
 		}
 		raw := []byte(Make(Field{"v", v}, Field{"w", ArrayOf(v, v)}, Field{"x", 1}).Raw())
 		for i := range raw {
@@ -199,6 +217,9 @@ func TestFlippedBits(t *testing.T) {
 				if d, err := FromRaw(string(raw)); err == nil {
 					walk(d.Value(), 0)
 					_ = d.String()
+				}
+				if fault := readsRaw(&r, string(raw)); fault != "" {
+					t.Fatal(fault)
 				}
 				raw[i] ^= 1 << bit
 			}

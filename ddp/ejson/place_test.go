@@ -1,6 +1,7 @@
 package ejson
 
 import (
+	"fmt"
 	"strconv"
 	"sync"
 	"testing"
@@ -24,6 +25,38 @@ func TestPlace(t *testing.T) {
 	})
 	if !PlaceOf("a").In(Doc{}).IsMissing() {
 		t.Error("a field of no document")
+	}
+}
+
+// TestTrail goes down random documents, as Lookup does step by step.
+func TestTrail(t *testing.T) {
+	trails := map[string]*Trail{}
+	rapid.Check(t, func(t *rapid.T) {
+		d := genDoc(3).Draw(t, "doc")
+		names := rapid.SliceOfN(rapid.SampledFrom(someNames), 1, 4).Draw(t, "names")
+		if v := d.Value(); rapid.Bool().Draw(t, "there") {
+			for i := range names { // a path that leads somewhere
+				if v.Kind() != Object || v.Doc().Len() == 0 {
+					break
+				}
+				names[i], v = v.Doc().At(rapid.IntRange(0, v.Doc().Len()-1).Draw(t, "field"))
+			}
+		}
+		key := fmt.Sprintf("%q", names)
+		if trails[key] == nil {
+			trails[key] = TrailOf(names...)
+		}
+		want, n := d.Value(), 0
+		for n < len(names) && want.Kind() == Object {
+			want = want.Doc().Field(names[n])
+			n++
+		}
+		if got, depth := trails[key].In(d); got != want || depth != n {
+			t.Fatalf("%q in %v is %v at %d, want %v at %d", names, d, got, depth, want, n)
+		}
+	})
+	if v, n := TrailOf("a", "b").In(Doc{}); !v.IsMissing() || n != 1 {
+		t.Errorf("%v at %d in no document", v, n)
 	}
 }
 

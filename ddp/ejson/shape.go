@@ -12,6 +12,7 @@ import "encoding/binary"
 // outer objects, are all different.
 type shape struct {
 	front      uint64 // the first bytes of field
+	frontMask  uint64 // which of them are
 	head, mask uint64 // the first bytes of the name in a text, `n":`, and which of them are
 	tail       string // and those beyond eight
 	skip       int    // how long the name is in a text, with quotes and colon
@@ -62,6 +63,7 @@ func (t *shapes) learn(place **shape, name string, hash uint32, seen uint64) *sh
 	var first [8]byte
 	copy(first[:], s.field)
 	s.front = binary.LittleEndian.Uint64(first[:])
+	s.frontMask = 1<<(8*min(len(s.field), 8)) - 1
 	first = [8]byte{}
 	copy(first[:], text)
 	s.head = binary.LittleEndian.Uint64(first[:])
