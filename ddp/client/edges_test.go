@@ -173,3 +173,51 @@ func TestStateKind(t *testing.T) {
 		t.Error(s)
 	}
 }
+
+// TestEndedWhileAway: a subscription that was sent again before its end arrived may have
+// been begun again, so it is ended again, too.
+func TestEndedWhileAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var got []string
+		next := func(p *PipeEnd) (id string) {
+			frame, err := p.Read()
+			if err != nil {
+				t.Error(err)
+			}
+			switch m, _ := ddp.Decode(frame); m := m.(type) {
+			case ddp.Sub:
+				id = m.ID
+			case ddp.Unsub:
+				id = m.ID
+			}
+			got = append(got, fmt.Sprintf("%.12s", frame))
+			return id
+		}
+		dial, wait := lives(func(p *PipeEnd) {
+			accept(p)
+			say(p, ddp.Ready{Subs: []string{next(p)}})
+			synctest.Wait()
+			p.Cut()
+		}, func(p *PipeEnd) {
+			accept(p) // with the same session
+			say(p, ddp.Nosub{ID: next(p)})
+			say(p, ddp.Nosub{ID: next(p)})
+			untilEnd(p)
+		})
+		var other []string
+		k := NewReconnecting("pipe", ReconnectOptions{Options: Options{Dial: dial, Logger: silent,
+			Events: &Events{Other: func(m ddp.Message) { other = append(other, ddp.Kind(m)) }}}})
+		s, err := k.Subscribe(t.Context(), "p")
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-s.Done()
+		synctest.Wait()
+		if want := `[{"msg":"sub" {"msg":"sub" {"msg":"unsu]`; fmt.Sprint(got) != want || s.Err() != nil || len(other) > 0 {
+			t.Errorf("the server got %s, the events %s; ended with %v", got, other, s.Err())
+		}
+		k.Close()
+		wait()
+		<-k.Done()
+	})
+}

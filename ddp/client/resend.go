@@ -52,6 +52,7 @@ func (r *router) due(c *Conn) (ms []ddp.Message) {
 	var subs []*Subscription
 	for _, s := range r.subs {
 		if s.sent != c {
+			s.again = s.sent != nil && c.Resumed()
 			s.sent = c
 			subs = append(subs, s)
 		}

@@ -258,9 +258,19 @@ func (r *router) refuse(id string, err error) bool {
 	s := r.subs[id]
 	delete(r.subs, id)
 	delete(r.stopping, id)
-	r.mu.Unlock()
 	if s == nil {
+		r.mu.Unlock()
 		return r.own(id)
+	}
+	// What was sent again may have been begun again, before this arrived.
+	unsub := s.again
+	if unsub {
+		r.stopLocked(s)
+	}
+	live := r.live
+	r.mu.Unlock()
+	if unsub && live != nil {
+		live.write(context.Background(), ddp.Unsub{ID: id}, false)
 	}
 	s.end(err)
 	return true

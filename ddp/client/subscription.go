@@ -22,6 +22,7 @@ type Subscription struct {
 	id    string
 	seq   uint64 // in the order of Subscribe
 	sent  *Conn  // where it was sent last; guarded by the router
+	again bool   // and had been sent before in that session; likewise
 	ready chan struct{}
 	done  chan struct{}
 	isSet bool  // ready is closed; guarded by the router
@@ -126,16 +127,21 @@ func (r *router) stop(s *Subscription) {
 	delete(r.subs, s.id)
 	live := r.live
 	if s.sent != nil {
-		if len(r.stopping) >= maxLate {
-			clear(r.stopping)
-		}
-		r.stopping[s.id] = stopped{s, live}
+		r.stopLocked(s)
 	}
 	r.mu.Unlock()
 	if live != nil {
 		live.write(context.Background(), ddp.Unsub{ID: s.id}, false)
 	}
 	s.end(nil)
+}
+
+// stopLocked notes that the server is to be told, or is being told, that it ends.
+func (r *router) stopLocked(s *Subscription) {
+	if len(r.stopping) >= maxLate {
+		clear(r.stopping)
+	}
+	r.stopping[s.id] = stopped{s, r.live}
 }
 
 // forget takes the subscription out, and reports whether it was there.

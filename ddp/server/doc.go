@@ -30,8 +30,8 @@
 // a client that does not answer pings; none of it for longer than Grace. A client that
 // quotes the session and how many messages it received is sent exactly the rest, and
 // goes on as if nothing had been. It may ask for its calls and subscriptions again:
-// calls are made once and answered once, and subscriptions that live are left as they
-// are. The newest connection has the session. After a disconnect message, a Close or
+// calls are made once and answered once, subscriptions that live are left as they are,
+// and those that ended meanwhile are not begun anew. The newest connection has the session. After a disconnect message, a Close or
 // Shutdown, or too much to be kept, there is nothing to come back to, and the client
 // gets a new session.
 //
@@ -102,6 +102,8 @@
 //   - 152: a call that is sent again is answered from memory, and made once. An id
 //     that a client uses for another call (method, parameters or seed differ) is
 //     another call, as in Meteor. The last 4,096 calls are known.
+//   - 157: a sub with an id that nobody uses twice (see [Call.Key]) is ignored, too, where
+//     the client asks again for a subscription that has ended, as it is about to hear.
 //   - 163: a publication that returns is ready; to stay unready it must not return.
 //   - 172: a sub with an empty id is refused as malformed.
 //   - 230, 237: the count of a client that comes back may be any of those for which

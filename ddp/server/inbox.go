@@ -30,6 +30,7 @@ type item struct {
 	past    *past       // of a Method
 	start   PublishFunc // a universal publication that is to be run
 	size    int
+	link    int // number of the link that it came on
 }
 
 // push appends an item and reports whether somebody must be given the turn.
@@ -112,7 +113,9 @@ func (s *Session) receive(l *link, frame []byte) error {
 			s.queue(l, item{message: ddp.Refuse(ddp.MalformedSub, frame), size: size})
 			break
 		}
-		s.queue(l, item{message: m, size: size})
+		if !s.repeated(l, m.ID) {
+			s.queue(l, item{message: m, size: size, link: l.number})
+		}
 	case ddp.Unsub:
 		s.queue(l, item{message: m, size: size})
 	default:

@@ -23,6 +23,7 @@ type Publication struct {
 	fn     PublishFunc
 	order  int
 	size   int // of the message that asked for it
+	asked  int // number of the link on which it was asked for last; belongs to s.mu
 	ctx    context.Context
 	cancel context.CancelFunc
 	turn   *turn
@@ -171,6 +172,7 @@ func (p *Publication) Stop(err error) {
 		why, safe = Sanitize(err)
 	}
 	if p.id != "" {
+		s.endedLocked(p)
 		s.sendLocked(ddp.Nosub{ID: p.id, Err: why})
 	}
 	s.sent()

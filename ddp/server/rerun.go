@@ -57,6 +57,7 @@ func (c *Call) SetUserID(userID string) error {
 		passed[i] = make(chan struct{})
 		t := &turn{next: func() { close(passed[i]) }}
 		again[i] = s.publishLocked(p.id, p.name, p.Params, p.size, p.fn, t)
+		again[i].asked = p.asked
 	}
 	s.mu.Unlock()
 

@@ -76,6 +76,7 @@ type Session struct {
 	out      outbox
 	user     string
 	subs     map[string]*Publication
+	pastSubs map[string]pastSub        // that the client may not know to have ended
 	all      map[*Publication]struct{} // subs and the universal ones
 	started  int                       // publications so far; gives them an order
 	rerun    *rerun                    // not nil while a change of user is under way

@@ -3,14 +3,64 @@ package server
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/replicad/replicad/ddp"
 	"github.com/replicad/replicad/ddp/ejson"
 )
 
+// pastSub is a subscription that has ended.
+type pastSub struct {
+	at    int64 // position of its nosub in the outbox
+	asked int   // number of the link on which it was asked for last
+}
+
+// maxPast bounds the subscriptions whose end is remembered.
+const maxPast = 1024
+
+// repeated reports whether a sub asks, on a new connection, for a subscription that the
+// client had: one that lives, or has ended without the client's having heard of it when
+// it asked. To begin that anew would give the client documents of a subscription that it
+// does not have. Only clients whose ids are never used again ask so; see lasting.
+func (s *Session) repeated(l *link, id string) bool {
+	if l.number == 1 || !lasting(id) {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p := s.subs[id]; p != nil {
+		before := p.asked < l.number
+		p.asked = l.number
+		return before
+	}
+	p, ok := s.pastSubs[id]
+	if !ok || p.asked == l.number || p.at < l.start {
+		return false
+	}
+	s.pastSubs[id] = pastSub{p.at, l.number}
+	return true
+}
+
+// endedLocked notes the end of a subscription, before its nosub is sent.
+func (s *Session) endedLocked(p *Publication) {
+	if s.server.grace() <= 0 || !lasting(p.id) {
+		return
+	}
+	if len(s.pastSubs) >= maxPast { // forgotten are first those that nobody will be told again
+		maps.DeleteFunc(s.pastSubs, func(_ string, p pastSub) bool { return p.at < s.out.first })
+		if len(s.pastSubs) >= maxPast {
+			clear(s.pastSubs)
+		}
+	}
+	if s.pastSubs == nil {
+		s.pastSubs = make(map[string]pastSub)
+	}
+	s.pastSubs[p.id] = pastSub{s.out.frames, p.asked}
+}
+
 // subscribe handles a sub.
-func (s *Session) subscribe(m ddp.Sub, size int, t *turn) {
+func (s *Session) subscribe(m ddp.Sub, it item, t *turn) {
 	fn := s.server.publication(m.Name)
 	s.mu.Lock()
 	if s.subs[m.ID] != nil {
@@ -28,7 +78,7 @@ func (s *Session) subscribe(m ddp.Sub, size int, t *turn) {
 	s.mu.Lock()
 	switch {
 	case refused != nil:
-	case s.asked+size > s.server.maxAsked():
+	case s.asked+it.size > s.server.maxAsked():
 		refused = &ddp.Error{Code: "too-many-subscriptions", Reason: "Subscriptions and calls with too many parameters"}
 	case len(s.subs) >= s.server.maxSubs():
 		refused = &ddp.Error{Code: "too-many-subscriptions", Reason: fmt.Sprintf("No more than %d subscriptions", s.server.maxSubs())}
@@ -38,7 +88,8 @@ func (s *Session) subscribe(m ddp.Sub, size int, t *turn) {
 		s.sent()
 		return
 	}
-	p := s.publishLocked(m.ID, m.Name, m.Params, size, fn, t)
+	p := s.publishLocked(m.ID, m.Name, m.Params, it.size, fn, t)
+	p.asked = it.link
 	s.mu.Unlock()
 	s.count.subscribed.Add(1)
 	p.run()

@@ -79,7 +79,7 @@ func (s *Session) goOn() { s.wg.Go(s.work) }
 func (s *Session) handle(it item, t *turn) {
 	switch m := it.message.(type) {
 	case ddp.Sub:
-		s.subscribe(m, it.size, t)
+		s.subscribe(m, it, t)
 	case ddp.Unsub:
 		s.unsubscribe(m.ID)
 	case ddp.Method:
