@@ -73,6 +73,7 @@ func BenchmarkDo(b *testing.B) {
 					do()
 				}
 			})
+			b.ReportMetric(float64(b.N)/float64(r.db.Stats().Records), "calls/write")
 		})
 	}
 }

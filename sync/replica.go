@@ -24,8 +24,8 @@ type Replica struct {
 	store *store.Store
 	db    *persist.DB // nil: nothing is kept
 
-	asks   chan func(*loop) // run by the loop, one after another
-	synced chan struct{}    // capacity 1: more is on disk than the loop has seen
+	asks   chan ask      // run by the loop, one after another
+	synced chan struct{} // capacity 1: more is on disk than the loop has seen
 	status atomic.Pointer[statusAt]
 
 	ctx    context.Context // of the loop and of all that it starts
@@ -49,7 +49,7 @@ func Open(ctx context.Context, url string, opts Options) (*Replica, error) {
 			return nil, fmt.Errorf("sync: %w", err)
 		}
 	}
-	r := &Replica{url: url, opts: opts.withDefaults(), asks: make(chan func(*loop)), synced: make(chan struct{}, 1)}
+	r := &Replica{url: url, opts: opts.withDefaults(), asks: make(chan ask), synced: make(chan struct{}, 1)}
 	r.log = r.opts.Logger
 	if err := r.load(ctx); err != nil {
 		return nil, err
@@ -139,20 +139,21 @@ func (r *Replica) lookAgain() {
 	}
 }
 
+// ask is something for the loop to run.
+type ask struct {
+	fn  func(*loop)
+	ran chan struct{} // closed when it has run, and the status tells of it
+}
+
 // do has fn run by the loop, and waits until it has run. An error means that it
 // has not and will not.
 func (r *Replica) do(ctx context.Context, fn func(*loop)) error {
 	ran := make(chan struct{})
-	ask := func(l *loop) {
-		defer close(ran)
-		fn(l)
-		l.tell() // so that who has asked sees what came of it
-	}
 	if r.ctx.Err() != nil {
 		return ErrClosed
 	}
 	select {
-	case r.asks <- ask:
+	case r.asks <- ask{fn, ran}:
 		<-ran // the loop runs what it takes
 		return nil
 	case <-r.ctx.Done():

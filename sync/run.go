@@ -19,7 +19,8 @@ type loop struct {
 	store *store.Store
 
 	status Status
-	dirty  bool // status is newer than what was published
+	dirty  bool  // status is newer than what was published
+	asked  []ask // room for those that are run together
 
 	asleep      bool      // Disconnect was called
 	attempt     *attempt  // the dial under way
@@ -127,9 +128,8 @@ func (l *loop) run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case fn := <-l.r.asks:
-			fn(l)
-			l.more()
+		case a := <-l.r.asks:
+			l.serve(a)
 		case <-l.r.synced:
 		case d := <-dialed:
 			l.dialed(d)
@@ -145,17 +145,26 @@ func (l *loop) run(ctx context.Context) {
 	}
 }
 
-// more runs what else is asked of the loop now, so that what comes together is sent,
-// and recorded, together.
-func (l *loop) more() {
-	for range 255 {
+// serve runs what is asked of the loop, and what else is asked now, so that what comes
+// together is sent, recorded and told together.
+func (l *loop) serve(a ask) {
+	asked := append(l.asked[:0], a)
+	a.fn(l)
+	for more := true; more && len(asked) < 256; {
 		select {
-		case fn := <-l.r.asks:
-			fn(l)
+		case a := <-l.r.asks:
+			asked = append(asked, a)
+			a.fn(l)
 		default:
-			return
+			more = false
 		}
 	}
+	l.tell() // so that who has asked sees what came of it
+	for _, a := range asked {
+		close(a.ran)
+	}
+	clear(asked)
+	l.asked = asked
 }
 
 // tick does what is due.
