@@ -20,6 +20,11 @@ func TestHotPathsDoNotAllocate(t *testing.T) {
 		t.Fatal(err)
 	}
 	id := docs[17].ID()
+	for _, name := range []string{"b", "c"} {
+		if _, err := s.Collection(name).InsertOne(docs[17]); err != nil {
+			t.Fatal(err)
+		}
+	}
 	byID := any(id.String())
 	byMap := any(m{"_id": id.String()})
 	author := c.Find(m{"author": "author0007"})
@@ -58,8 +63,17 @@ func TestHotPathsDoNotAllocate(t *testing.T) {
 		}},
 		// The transaction, its part, the commit, the changes, the document and, where
 		// somebody reads in between, the copies of page, shelf and nodes.
-		{"commit", 12, func() { c.UpdateOne(id, inc) }},
-		{"commit and read", 24, func() { c.UpdateOne(id, inc); s.Snapshot() }},
+		{"commit", 7, func() { c.UpdateOne(id, inc) }},
+		// Three documents, and the transaction, the commit and the changes.
+		{"commit to three collections", 6, func() {
+			s.Update(func(tx *Tx) error {
+				for _, name := range []string{"messages", "b", "c"} {
+					tx.UpdateID(name, id, inc)
+				}
+				return nil
+			})
+		}},
+		{"commit and read", 16, func() { c.UpdateOne(id, inc); s.Snapshot() }},
 	} {
 		tt.do()
 		if got := testing.AllocsPerRun(50, tt.do); got > tt.most {

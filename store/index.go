@@ -92,6 +92,17 @@ func (x *index) touches(before, after ejson.Doc) bool {
 	return false
 }
 
+// apply makes changes to the index, those that touch it.
+func (x *index) apply(changes []Change, stamp uint64, b *builder) {
+	if len(changes) >= manyChanges {
+		x.changeMany(changes, stamp, b)
+		return
+	}
+	for k := range changes {
+		x.change(&changes[k], stamp, b)
+	}
+}
+
 // change makes one change to the index, if it touches it.
 func (x *index) change(c *Change, stamp uint64, b *builder) {
 	if !x.touches(c.Before, c.After) {

@@ -34,6 +34,7 @@ type overlay struct {
 const (
 	fewWrites   = 8    // how many are searched one by one
 	spareWrites = 2048 // room for so many is kept for the next transaction
+	spareParts  = 4    // and for so many collections: a call of a replica writes to three
 )
 
 // find returns the write to a document, or nil.

@@ -31,8 +31,8 @@ type Store struct {
 	closed  bool
 	loaded  bool // documents were loaded, or a commit was made
 	told    []*tail
-	scratch []builder // memory for each index of a collection
-	spare   *overlay  // memory for a transaction; nil: in use
+	scratch []builder  // memory for each index of a collection
+	spares  []*overlay // memory for the parts of a transaction; the last goes to the first
 
 	opened    bool          // loaded, or Load was called: definitions are written at once
 	unwritten bool          // definitions of indexes go with the next commit
@@ -130,6 +130,7 @@ func (s *Store) update(owner any, fn func(*Tx) error) (Seq, error) {
 		return 0, ErrClosed
 	}
 	tx := &Tx{s: s, owner: owner}
+	tx.parts = tx.few[:0]
 	defer tx.end()
 	return s.transact(tx, fn)
 }

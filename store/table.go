@@ -69,8 +69,8 @@ func (t *table) apply(c *Change, hash uint64, s *Store) {
 	}
 }
 
-// reindex makes changes to the indexes, to one after the other: each is larger
-// than what the processor has at hand. It follows all changes of apply.
+// reindex makes changes to the indexes, all of them to one index before the next: each
+// is larger than what the processor has at hand. It follows all changes of apply.
 func (t *table) reindex(changes []Change, s *Store) {
 	if t.stale {
 		return
@@ -78,22 +78,16 @@ func (t *table) reindex(changes []Change, s *Store) {
 	for len(s.scratch) < len(t.indexes) {
 		s.scratch = append(s.scratch, builder{})
 	}
-	var wg sync.WaitGroup
 	for i, x := range t.indexes {
-		b := &s.scratch[i]
-		b.reset(x)
-		switch {
-		case len(changes) < manyChanges:
-			for k := range changes {
-				x.change(&changes[k], s.stamp, b)
-			}
-		case i == len(t.indexes)-1 || len(changes) < parallel:
-			x.changeMany(changes, s.stamp, b)
-		default:
-			wg.Go(func() { x.changeMany(changes, s.stamp, b) })
+		s.scratch[i].reset(x)
+	}
+	if len(changes) >= parallel && len(t.indexes) > 1 {
+		t.sideBySide(changes, s)
+	} else {
+		for i, x := range t.indexes {
+			x.apply(changes, s.stamp, &s.scratch[i])
 		}
 	}
-	wg.Wait()
 	for i, x := range t.indexes {
 		b := &s.scratch[i]
 		if b.changed || b.multi != x.multi {
@@ -103,6 +97,16 @@ func (t *table) reindex(changes []Change, s *Store) {
 			t.plans = nextPlans()
 		}
 	}
+}
+
+// sideBySide makes changes to all indexes at the same time.
+func (t *table) sideBySide(changes []Change, s *Store) {
+	var wg sync.WaitGroup
+	for i, x := range t.indexes[1:] {
+		wg.Go(func() { x.apply(changes, s.stamp, &s.scratch[i+1]) })
+	}
+	t.indexes[0].apply(changes, s.stamp, &s.scratch[0])
+	wg.Wait()
 }
 
 // mark notes that a table must be published again.

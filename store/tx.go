@@ -15,9 +15,10 @@ import (
 type Tx struct {
 	s     *Store
 	owner any
-	parts []*overlay          // one for each collection that was named, in that order
-	named map[string]*overlay // the same by name; nil while they are few
-	err   error               // why it will not be committed, whatever its function says
+	parts []*overlay           // one for each collection that was named, in that order
+	few   [spareParts]*overlay // memory of parts
+	named map[string]*overlay  // the same by name; nil while they are few
+	err   error                // why it will not be committed, whatever its function says
 
 	table   *table // will have indexes, instead of those it has; nil: none will
 	indexes []*index
@@ -43,8 +44,10 @@ func (tx *Tx) part(collection string) *overlay {
 			}
 		}
 	}
-	o := tx.s.spare
-	if tx.s.spare = nil; o == nil {
+	var o *overlay
+	if last := len(tx.s.spares) - 1; last >= 0 {
+		o, tx.s.spares = tx.s.spares[last], tx.s.spares[:last]
+	} else {
 		o = &overlay{}
 	}
 	o.name = collection
@@ -247,9 +250,11 @@ func (tx *Tx) changes() *Commit {
 
 // end makes the transaction void, and keeps memory of it for the next.
 func (tx *Tx) end() {
-	if len(tx.parts) > 0 && cap(tx.parts[0].writes) <= spareWrites {
-		tx.parts[0].reset()
-		tx.s.spare = tx.parts[0]
+	for i := min(len(tx.parts), spareParts) - 1; i >= 0; i-- {
+		if o := tx.parts[i]; cap(o.writes) <= spareWrites && len(tx.s.spares) < spareParts {
+			o.reset()
+			tx.s.spares = append(tx.s.spares, o)
+		}
 	}
 	*tx = Tx{}
 }
