@@ -10,6 +10,9 @@ import (
 )
 
 func (s *simulation) dial(ctx context.Context, url string) (client.Transport, error) {
+	s.world.mu.Lock() // before s.mu
+	srv := s.world.srv
+	s.world.mu.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.state == "down" || s.state != "good" && s.link.IntN(4) == 0 {
@@ -24,9 +27,6 @@ func (s *simulation) dial(ctx context.Context, url string) (client.Transport, er
 			near = &stutter{Transport: near, s: s, says: []string{"result", "updated", "ready", "nosub"}}
 		}
 	}
-	s.world.mu.Lock()
-	srv := s.world.srv
-	s.world.mu.Unlock()
 	go srv.Serve(context.Background(), far)
 	return near, nil
 }

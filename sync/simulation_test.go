@@ -100,7 +100,7 @@ type simulation struct {
 	calls sync.WaitGroup
 	asks  atomic.Int32 // logins on their way
 
-	mu    sync.Mutex // guards the rest
+	mu    sync.Mutex // guards the rest; taken after the world's
 	link  *rand.Rand // for what other goroutines draw
 	state string     // of the link: "good", "slow", "down", "deaf"
 	ends  []*client.PipeEnd
