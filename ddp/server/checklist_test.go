@@ -61,7 +61,7 @@ var checklist = []struct {
 	{152, 152, "TestRepeatedCall method-results TestMemoryBounded TestRecall TestRecallUnderWay"},
 	{153, 153, "TestWebSocket TestNestedCall TestSessionLife random-seed"},
 	{154, 154, "TestNestedCall"},
-	{155, 158, "sub-errors sub-lifecycle TestCallsWhileAway"},
+	{155, 158, "sub-errors sub-lifecycle TestCallsWhileAway TestEndedWhileAway"},
 	{159, 159, "sub-lifecycle"},
 	{160, 162, "TestPublicationEnds sub-errors"},
 	{163, 163, "not here: publications return no cursors; what returns is ready, see TestReadyAndStay"},

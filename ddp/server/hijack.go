@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"github.com/replicad/replicad/ddp/internal/wire"
 )
 
 // ErrNoConnection is returned by Hijack where the client is away, or the session ends.
@@ -29,7 +31,7 @@ func (s *Session) Hijack(fn func(ctx context.Context, t Transport) error) error 
 	h := &hijacked{link: l, fn: fn, frames: make(chan []byte), taken: make(chan struct{})}
 	l.hijack.Store(h)
 	s.mu.Unlock()
-	s.Close()
+	s.leave(wire.CodeNormal, "", errLetGo)
 	return nil
 }
 

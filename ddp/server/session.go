@@ -171,10 +171,20 @@ func (s *Session) User() string {
 func (s *Session) Context() context.Context { return s.ctx }
 
 // Close ends the session in order: calls that are running finish and are answered,
-// what is queued is sent, and then the connection is closed. The client cannot take
+// what is queued is sent, and then the connection is closed. Calls have Server.Timeout
+// for that; then their context is done and the connection closed. The client cannot take
 // the session up again, also if it is away now. Close does not wait, so a method may
 // close its own session.
-func (s *Session) Close() { s.leave(wire.CodeNormal, "", errLetGo) }
+func (s *Session) Close() {
+	s.leave(wire.CodeNormal, "", errLetGo)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	// Some calls wait for just this: that their context is done. And who was logged out
+	// must not go on hearing things while one does.
+	if s.graceful == nil && !s.ended {
+		s.graceful = time.AfterFunc(s.server.timeout(), func() { s.cancel(errLetGo) })
+	}
+}
 
 // OnClose has fn called when the session has ended; at once, if it has already.
 func (s *Session) OnClose(fn func()) {
@@ -245,6 +255,9 @@ func (s *Session) sealLocked() {
 		return
 	}
 	// A client that takes nothing must not keep the session alive by that.
+	if s.graceful != nil {
+		s.graceful.Stop()
+	}
 	s.graceful = time.AfterFunc(s.server.timeout(), s.lag)
 }
 

@@ -83,6 +83,43 @@ func TestSessionClose(t *testing.T) {
 	})
 }
 
+// TestCloseDespiteACall: a call that waits for the end of its session, or for ever, does
+// not keep the session alive that is closed.
+func TestCloseDespiteACall(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		srv := keeping()
+		var n notes
+		srv.Method("wait", func(ctx context.Context, _ *server.Call) (any, error) {
+			<-ctx.Done()
+			n.add("ended")
+			return nil, ctx.Err()
+		})
+		srv.Method("slow", func(context.Context, *server.Call) (any, error) { time.Sleep(10 * time.Second); return 1, nil })
+		for _, name := range []string{"wait", "slow"} {
+			c := dial(t, srv).connect()
+			c.ask(method("1", name, ""))
+			for s := range srv.Sessions() {
+				s.Close()
+				s.Close()
+			}
+			start := time.Now()
+			<-c.done
+			if name == "slow" {
+				c.expect(answer("1", "1")...) // what finishes in time is answered
+				n.expect(t)
+			} else if took := time.Since(start); took != 15*time.Second || c.closedWith() != wire.CodeNormal {
+				t.Errorf("closed after %v with %d", took, c.closedWith())
+			} else {
+				n.expect(t, "ended")
+			}
+			if c.ended != nil {
+				t.Error(c.ended)
+			}
+		}
+		finish(t, srv)
+	})
+}
+
 // TestCloseOfASleepingClient: an orderly end does not wait for ever.
 func TestCloseOfASleepingClient(t *testing.T) {
 	bubble(t, func(t *testing.T) {
