@@ -143,8 +143,11 @@ func callFrom(doc ejson.Doc) (*call, error) {
 	if e := docOf(doc.Field(fieldError)); !e.IsZero() {
 		c.kept.err = errorFrom(e)
 	}
-	if c.id == "" || c.method.Name == "" {
-		return nil, fmt.Errorf("a call in the file has no id or no method: %v", doc.ID())
+	switch {
+	case c.id == "":
+		return nil, errors.New("a call without _id, or whose _id is no string")
+	case c.method.Name == "":
+		return nil, fmt.Errorf("call %q has no method", c.id)
 	}
 	if c.kept.state == Failed && c.kept.err == nil {
 		c.kept.err = &ddp.Error{Code: "unknown"}

@@ -87,10 +87,13 @@ func (l *loop) call(c *call) error {
 	if old != nil {
 		l.struck(old)
 	}
-	l.enqueue(c)
 	if l.me.needs {
-		l.align()
+		l.number(c)
+		l.parked[c.id] = c
+		l.countCalls()
+		return nil
 	}
+	l.enqueue(c)
 	return nil
 }
 
@@ -152,17 +155,24 @@ func (l *loop) foresee(c, old *call) error {
 
 // enqueue puts a call behind all others.
 func (l *loop) enqueue(c *call) {
-	l.lastCall++
-	c.order = l.lastCall
+	l.number(c)
 	l.calls[c.id] = c
 	if c.kept == nil {
 		l.plain++
-	} else {
-		l.entries[c.id] = c
-		l.follow(c)
 	}
 	l.append(c)
 	l.countCalls()
+}
+
+// number gives a call its place behind all others, and enters it in what the loop knows
+// of the outbox.
+func (l *loop) number(c *call) {
+	l.lastCall++
+	c.order = l.lastCall
+	if c.kept != nil {
+		l.entries[c.id] = c
+		l.follow(c)
+	}
 }
 
 // append puts a call into the last block, or begins a new one.
@@ -219,7 +229,7 @@ func (b *block) remove(c *call) {
 	}
 	lane := b.lanes[e]
 	first := lane[0] == c
-	lane = slices.DeleteFunc(lane, func(r *call) bool { return r == c })
+	lane = without(lane, c)
 	if len(lane) == 0 {
 		delete(b.lanes, e)
 		return
@@ -231,8 +241,22 @@ func (b *block) remove(c *call) {
 }
 
 // unready is for a call that is not to be sent after all.
-func (b *block) unready(c *call) {
-	b.ready = slices.DeleteFunc(b.ready, func(r *call) bool { return r == c })
+func (b *block) unready(c *call) { b.ready = without(b.ready, c) }
+
+// without returns a list of different things without one. It costs little where that is
+// the first, as a call that has ended is in its lane, or among the last, as one that is
+// superseded mostly is among those that are ready.
+func without[T comparable](list []T, one T) []T {
+	if len(list) > 0 && list[0] == one {
+		clear(list[:1])
+		return list[1:]
+	}
+	for i := len(list) - 1; i > 0; i-- {
+		if list[i] == one {
+			return slices.Delete(list, i, i+1)
+		}
+	}
+	return list
 }
 
 // dequeue takes a call out of the queue for good.
@@ -247,7 +271,7 @@ func (l *loop) dequeue(c *call) {
 	if b := c.block; b != nil {
 		b.remove(c)
 		if len(b.calls) == 0 {
-			l.blocks = slices.DeleteFunc(l.blocks, func(other *block) bool { return other == b })
+			l.blocks = without(l.blocks, b)
 		}
 	}
 	l.countCalls()

@@ -218,7 +218,8 @@ func TestExportImport(t *testing.T) {
 		}{
 			{"{\n", "line 1"},
 			{`{"_id":"x","method":"m","state":"queued"}` + "\n7", "line 2"},
-			{`{"_id":"x","state":"queued"}`, "no method"},
+			{`{"_id":"x","state":"queued"}`, `line 1: call "x" has no method`},
+			{`{"method":"m","state":"queued"}`, "line 1: a call without _id"},
 			{`{"_id":"x","method":"m","state":"done"}`, `state "done"`},
 		} {
 			if n, err := r.Import(context.Background(), strings.NewReader(test.text)); n != 0 || err == nil || !strings.Contains(err.Error(), test.want) {
