@@ -3,12 +3,9 @@ package bench
 import (
 	"context"
 	"log/slog"
-	"net"
 	"net/http/httptest"
-	"runtime"
 	"runtime/metrics"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,8 +14,8 @@ import (
 	"github.com/replicad/replicad/ddp/ejson"
 	"github.com/replicad/replicad/ddp/server"
 	"github.com/replicad/replicad/observe"
+	"github.com/replicad/replicad/query"
 	"github.com/replicad/replicad/store"
-	replica "github.com/replicad/replicad/sync"
 )
 
 var silent = slog.New(slog.DiscardHandler)
@@ -113,217 +110,122 @@ func watchHeap() (highest func() uint64) {
 	}
 }
 
-// wire counts the bytes of the connections that a replica makes.
-type wire struct{ in, out atomic.Int64 }
+// audience is clients of one server, each subscribed to one of 100 rooms.
+type audience struct {
+	source *store.Store
+	inc    *query.Modifier
+	rooms  map[string][]ejson.ID // documents
+	heard  chan struct{}         // a change each
+	conns  []*client.Conn
+	sent   int
+}
 
-func (w *wire) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	c, err := new(net.Dialer).DialContext(ctx, network, address)
-	if err != nil {
-		return nil, err
+// gather has so many clients dial, all at once, and returns when all are ready.
+func gather(tb testing.TB, source *store.Store, url string, clients int) *audience {
+	a := &audience{
+		source: source, inc: likes(tb), rooms: map[string][]ejson.ID{},
+		heard: make(chan struct{}, clients), conns: make([]*client.Conn, clients),
 	}
-	return &counted{c, w}, nil
-}
-
-type counted struct {
-	net.Conn
-	w *wire
-}
-
-func (c *counted) Read(p []byte) (int, error) {
-	n, err := c.Conn.Read(p)
-	c.w.in.Add(int64(n))
-	return n, err
-}
-
-func (c *counted) Write(p []byte) (int, error) {
-	n, err := c.Conn.Write(p)
-	c.w.out.Add(int64(n))
-	return n, err
-}
-
-// BenchmarkW13 brings a replica up to date after 1 % of the documents changed while
-// it was away: "resumed" by a server that kept the session, "anew" by one that did
-// not and sends all. The clock runs from Reconnect until the last change is in the
-// replica's store and it is Live; in-B and out-B are bytes on the wire meanwhile.
-func BenchmarkW13(b *testing.B) {
-	sizes(b, func(b *testing.B, n int) {
-		for _, mode := range []struct {
-			name  string
-			grace time.Duration
-		}{{"resumed", time.Hour}, {"anew", -1}} {
-			b.Run(mode.name, func(b *testing.B) { resync(b, n, mode.grace) })
-		}
-	})
-}
-
-func resync(b *testing.B, n int, grace time.Duration) {
-	source := loaded(b, n)
-	srv := publish(b, source, grace)
-	defer srv.stop()
-	// A tenth of the documents may change before the server gives a session up.
-	srv.MaxTail, srv.MaxTailMessages = 64<<20, n/10
 	ctx := context.Background()
-	var w wire
-	r, err := replica.Open(ctx, srv.url, replica.Options{
-		Logger:       silent,
-		QuiesceLimit: time.Hour, // all at once, however long a slow machine takes for a million
-		Client:       client.Options{NetDial: w.dial},
-	})
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer r.Close()
-	index(b, r.Store())
-	sub, err := r.Subscribe(coll)
-	if err != nil {
-		b.Fatal(err)
-	}
-	if err := sub.Ready(ctx); err != nil {
-		b.Fatal(err)
-	}
-	until := func(phase replica.Phase) replica.Status {
-		for st := range r.Statuses(ctx) {
-			if st.Phase == phase {
-				return st
-			}
-		}
-		panic("unreachable: the context has no end")
-	}
-	until(replica.Live)
-	mark := selector(map[string]any{"_id": docs(n)[0].ID().Value().Str()})
-	ids, inc := drawn(13, n), likes(b)
-	next := 0
-	b.ReportAllocs()
-	var in, out int64
-	rounds := 0
-	for b.Loop() {
-		b.StopTimer()
-		if err := r.Disconnect(); err != nil {
-			b.Fatal(err)
-		}
-		until(replica.Offline)
-		seq, err := source.Update(func(tx *store.Tx) error {
-			for range n/100 - 1 {
-				if _, err := tx.UpdateID(coll, ids[next%draws], inc); err != nil {
-					return err
-				}
-				next++
-			}
-			d, _ := tx.Get(coll, docs(n)[0].ID())
-			return tx.Put(coll, d.WithValue("round", ejson.NumberValue(float64(next))))
-		})
-		if err != nil || seq == 0 {
-			b.Fatal(err)
-		}
-		arrived := make(chan struct{})
-		h, err := observe.Docs(r.Store().Collection(coll).Find(mark), observe.Callbacks[ejson.Doc]{
-			Changed: func(_, _ ejson.Doc) { close(arrived) },
-		})
-		if err != nil {
-			b.Fatal(err)
-		}
-		in0, out0 := w.in.Load(), w.out.Load()
-		b.StartTimer()
-		if err := r.Reconnect(); err != nil {
-			b.Fatal(err)
-		}
-		<-arrived
-		st := until(replica.Live)
-		b.StopTimer()
-		in, out = in+w.in.Load()-in0, out+w.out.Load()-out0
-		rounds++
-		h.Stop()
-		if st.Resumed != (grace > 0) {
-			b.Fatalf("resumed: %v", st.Resumed)
-		}
-		b.StartTimer()
-	}
-	b.StopTimer()
-	b.ReportMetric(float64(in)/float64(rounds), "in-B")
-	b.ReportMetric(float64(out)/float64(rounds), "out-B")
-	for _, d := range docs(n) {
-		want, _ := source.Snapshot().Get(coll, d.ID())
-		if got, ok := r.Store().Snapshot().Get(coll, d.ID()); !ok || !got.Same(want) {
-			b.Fatalf("the replica has %v, the server %v", got, want)
-		}
-	}
-}
-
-// BenchmarkW14 is 1,000 clients of one server, each subscribed to one of 100 rooms of
-// a store of 10,000 documents, over WebSockets on loopback, all in one process. An
-// operation is a commit that changes one document of every room, and ends when each
-// of the clients has heard of its own. B/client is the heap that a client costs, both
-// ends of its socket included, with a read buffer for processes of many; dial-ms is the mean time to connect, subscribe and be
-// ready, with all dialing at once.
-func BenchmarkW14(b *testing.B) {
-	const n, clients = 10_000, 1000
-	source := loaded(b, n)
-	srv := publish(b, source, -1)
-	defer srv.stop()
-	before := heap()
-	begin := time.Now()
-	heard := make(chan struct{}, clients)
-	conns := make([]*client.Conn, clients)
 	var wg sync.WaitGroup
-	for i := range conns {
+	for i := range a.conns {
 		wg.Go(func() {
-			ctx := context.Background()
-			conn, err := client.Dial(ctx, srv.url, client.Options{Logger: silent, Handshake: time.Minute, ReadBuffer: 4 << 10, Events: &client.Events{
-				Changed: func(ddp.Changed) { heard <- struct{}{} },
+			conn, err := client.Dial(ctx, url, client.Options{Logger: silent, Handshake: time.Minute, ReadBuffer: 4 << 10, Events: &client.Events{
+				Changed: func(ddp.Changed) { a.heard <- struct{}{} },
 			}})
 			if err != nil {
-				b.Error(err)
+				tb.Error(err)
 				return
 			}
-			conns[i] = conn
+			a.conns[i] = conn
 			sub, err := conn.Subscribe(ctx, "room", Room(i%Rooms))
 			if err == nil {
 				err = sub.Wait(ctx)
 			}
 			if err != nil {
-				b.Error(err)
+				tb.Error(err)
 			}
 		})
 	}
 	wg.Wait()
-	dialed := time.Since(begin)
-	defer func() {
-		for _, c := range conns {
-			if c != nil {
-				c.Close()
+	for _, d := range source.Snapshot().Each(coll) {
+		room := d.Field("room").Str()
+		a.rooms[room] = append(a.rooms[room], d.ID())
+	}
+	return a
+}
+
+func (a *audience) leave() {
+	for _, c := range a.conns {
+		if c != nil {
+			c.Close()
+		}
+	}
+}
+
+// tell changes one document of every room, and returns when each client has heard of
+// its own.
+func (a *audience) tell(tb testing.TB) {
+	if _, err := a.source.Update(func(tx *store.Tx) error {
+		for _, ids := range a.rooms {
+			if _, err := tx.UpdateID(coll, ids[a.sent%len(ids)], a.inc); err != nil {
+				return err
 			}
 		}
-	}()
+		return nil
+	}); err != nil {
+		tb.Fatal(err)
+	}
+	a.sent++
+	for range a.conns {
+		<-a.heard
+	}
+}
+
+// BenchmarkW14 is 1,000 clients of one server of 10,000 documents, over WebSockets on
+// loopback, all in one process. An operation is a commit that changes one document of
+// every room, and ends when each client has heard of its own. B/client is the heap that
+// a client costs, both ends of its socket included, with the read buffer for processes
+// of many; dial-ms is the mean time to connect, subscribe and be ready, with all
+// dialing at once.
+func BenchmarkW14(b *testing.B) {
+	const n, clients = 10_000, 1000
+	source := loaded(b, n)
+	srv := publish(b, source, -1)
+	defer srv.stop()
+	before, begin := heap(), time.Now()
+	a := gather(b, source, srv.url, clients)
+	dialed := time.Since(begin)
+	defer a.leave()
 	if b.Failed() {
 		return
 	}
 	weight := float64(heap()) - float64(before)
-	inc := likes(b)
-	rooms := make(map[string][]ejson.ID, Rooms)
-	for _, d := range docs(n) {
-		room := d.Field("room").Str()
-		rooms[room] = append(rooms[room], d.ID())
-	}
 	b.ReportAllocs()
-	sent := 0
 	for b.Loop() {
-		if _, err := source.Update(func(tx *store.Tx) error {
-			for _, ids := range rooms {
-				if _, err := tx.UpdateID(coll, ids[sent%len(ids)], inc); err != nil {
-					return err
-				}
-			}
-			return nil
-		}); err != nil {
-			b.Fatal(err)
-		}
-		sent++
-		for range clients {
-			<-heard
-		}
+		a.tell(b)
 	}
-	b.ReportMetric(clients*float64(sent)/b.Elapsed().Seconds(), "deliveries/s")
+	b.ReportMetric(clients*float64(a.sent)/b.Elapsed().Seconds(), "deliveries/s")
 	b.ReportMetric(weight/clients, "B/client")
 	b.ReportMetric(float64(dialed.Microseconds())/1e3/clients, "dial-ms")
-	runtime.KeepAlive(source)
+}
+
+// TestGuardDeliveries holds what a change allocates for each client that it is
+// delivered to, on both ends together.
+func TestGuardDeliveries(t *testing.T) {
+	const clients = 50
+	source := loaded(t, guarded)
+	srv := publish(t, source, -1)
+	defer srv.stop()
+	a := gather(t, source, srv.url, clients)
+	defer a.leave()
+	if t.Failed() {
+		return
+	}
+	a.tell(t)
+	mallocs(t, "delivery to a client", 20*clients, 30, func() {
+		for range 20 {
+			a.tell(t)
+		}
+	})
 }
