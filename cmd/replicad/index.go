@@ -101,11 +101,13 @@ func (s *storeSource) index(ctx context.Context, r indexRequest) (ejson.Array, e
 	case len(r.drop) > 0:
 		err = c.DropIndex(r.drop...)
 	}
-	if err == nil && s.flush != nil {
-		err = s.flush(ctx, s.store.Snapshot().Seq())
-	}
 	if err != nil {
 		return ejson.Array{}, usageError{err}
+	}
+	if s.flush != nil {
+		if err := s.flush(ctx, s.store.Snapshot().Seq()); err != nil {
+			return ejson.Array{}, err // the disk's: nobody called wrongly
+		}
 	}
 	sizes := c.Indexes()
 	var list []ejson.Value

@@ -236,7 +236,9 @@ func eachCall(cmd *cobra.Command, done string, act func(context.Context, desk, s
 				}
 				n++
 			}
-			fmt.Fprintf(cmd.ErrOrStderr(), "%s %s\n", plural(n, "call"), done)
+			if n > 0 || err == nil {
+				fmt.Fprintf(cmd.ErrOrStderr(), "%s %s\n", plural(n, "call"), done)
+			}
 			return err
 		})
 	}

@@ -4,21 +4,30 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/replicad/replicad/ddp"
 	"github.com/replicad/replicad/ddp/client"
 	"github.com/replicad/replicad/ddp/ejson"
 	"github.com/replicad/replicad/ddp/server"
 	"github.com/replicad/replicad/observe"
+	"github.com/replicad/replicad/persist"
 	"github.com/replicad/replicad/store"
 	replica "github.com/replicad/replicad/sync"
 )
 
 // The README's programs, as functions that compile. They are not called.
-var _, _, _ = readmeReplica, readmeServer, readmeClient
+var _, _, _, _ = readmeReplica, readmeStore, readmeServer, readmeClient
+
+type Todo struct {
+	ID        string    `bson:"_id,omitempty"`
+	List      string    `bson:"list"`
+	Text      string    `bson:"text"`
+	Done      bool      `bson:"done"`
+	CreatedAt time.Time `bson:"createdAt"`
+}
 
 func readmeReplica(ctx context.Context, use func(...any)) {
-	type Todo struct{ List, Text string }
 	r, err := replica.Open(ctx, "wss://todos.example", replica.Options{Path: "todos.db"})
 	if err != nil {
 		return
@@ -52,6 +61,28 @@ func readmeReplica(ctx context.Context, use func(...any)) {
 	use(sub.Ready(ctx), r.Stub)
 	use(r.Do(ctx, replica.Method{Name: "todos.finish"}))
 	use(r.Login(ctx, replica.Password{User: "alice"}))
+}
+
+func readmeStore(ctx context.Context, use func(...any)) {
+	type Order struct {
+		Status string
+		Total  int
+	}
+	db, err := persist.Open(ctx, "shop.db", persist.Options{})
+	use(err)
+	s := store.New(store.Options{Journal: db})
+	err = s.Load(db.Seq(), db.Records())
+	use(err)
+	orders := store.Of[Order](s, "orders")
+	err = orders.Index("status", "-total")
+	use(err)
+	id, err := orders.InsertOne(Order{Status: "open", Total: 40})
+	use(id, err)
+	err = db.Flush(ctx, s.Snapshot().Seq())
+	use(err)
+	for batch, err := range observe.Batches(ctx, orders.Find(map[string]any{"status": "open"})) {
+		use(batch, err)
+	}
 }
 
 func readmeServer() {

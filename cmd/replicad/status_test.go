@@ -1,11 +1,14 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/replicad/replicad/ddp/ejson"
+	"github.com/replicad/replicad/store"
 )
 
 // alone is a daemon that has found nobody at its server's address.
@@ -107,4 +110,14 @@ func TestSubscribesAgain(t *testing.T) {
 	await(t, d.addr, func(st ejson.Doc) bool { return st.Field("refused").Array().Len() == 1 })
 	ok(t, "", "login", "--user", "alice", "--password-file", secret(t, "wonder"), "--addr", d.addr)
 	await(t, d.addr, func(st ejson.Doc) bool { return whole(st) && st.Field("refused").IsMissing() })
+}
+
+// TestIndexDisk has a disk that fails be no fault of who adds an index.
+func TestIndexDisk(t *testing.T) {
+	full := errors.New("no space left")
+	src := &storeSource{store: store.New(store.Options{}), flush: func(context.Context, store.Seq) error { return full }}
+	_, err := src.index(t.Context(), indexRequest{collection: "c", add: store.IndexOptions{Keys: []string{"a"}}})
+	if !errors.Is(err, full) || isUsage(err) {
+		t.Fatalf("got %v", err)
+	}
 }
