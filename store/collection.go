@@ -78,15 +78,15 @@ func (c *Collection[T]) version(s *Snapshot) *version {
 }
 
 // InsertOne inserts doc and returns its id, which is made up where doc has none
-// (no _id, null, or an empty string). The error may be ErrDuplicateID or ErrNoID,
-// or one of ejson.From.
+// (no _id, null, or an empty string): a string or, where T can only be read with one,
+// an ObjectID. The error may be ErrDuplicateID or ErrNoID, or one of ejson.From.
 func (c Collection[T]) InsertOne(doc T) (id ejson.ID, err error) {
 	d, err := encode(&doc)
 	if err != nil {
 		return ejson.ID{}, err
 	}
 	_, err = c.s.Update(func(tx *Tx) error {
-		id, err = tx.Insert(c.name, d)
+		id, err = tx.insert(tx.part(c.name), d, c.newID)
 		return err
 	})
 	if err != nil {
@@ -99,13 +99,14 @@ func (c Collection[T]) InsertOne(doc T) (id ejson.ID, err error) {
 func (c Collection[T]) InsertMany(docs []T) ([]ejson.ID, error) {
 	ids := make([]ejson.ID, len(docs))
 	_, err := c.s.Update(func(tx *Tx) error {
-		tx.part(c.name).expect(len(docs))
+		o := tx.part(c.name)
+		o.expect(len(docs))
 		for i := range docs {
 			d, err := encode(&docs[i])
 			if err != nil {
 				return err
 			}
-			id, err := tx.Insert(c.name, d)
+			id, err := tx.insert(o, d, c.newID)
 			if err != nil {
 				return err
 			}
@@ -163,7 +164,7 @@ func (c Collection[T]) UpsertOne(selector, modifier any) (id ejson.ID, inserted 
 		return ejson.ID{}, false, err
 	}
 	_, err = c.s.Update(func(tx *Tx) error {
-		id, inserted, err = tx.upsert(tx.part(c.name), u)
+		id, inserted, err = tx.upsert(tx.part(c.name), u, c.newID)
 		return err
 	})
 	if err != nil {

@@ -312,3 +312,49 @@ func TestPlaceWithinTransaction(t *testing.T) {
 		t.Errorf("%v", got)
 	}
 }
+
+// TestIDsFitTheType: documents that come without an _id are given one that their type
+// can be read with.
+func TestIDsFitTheType(t *testing.T) {
+	type user struct {
+		ID   ejson.ObjectID `bson:"_id,omitempty"`
+		Name string         `bson:"name"`
+	}
+	s := New(Options{NewID: func() string { return "drawn" }})
+	users := Of[user](s, "users")
+	first, err := users.InsertOne(user{Name: "Ada"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids, err := users.InsertMany([]user{{Name: "Bo"}, {Name: "Cy"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	last, inserted, err := users.UpsertOne(m{"name": "Di"}, m{"$set": m{"name": "Di"}})
+	if err != nil || !inserted {
+		t.Fatal(inserted, err)
+	}
+	all, err := users.Find(nil).All()
+	if err != nil || len(all) != 4 {
+		t.Fatal(all, err)
+	}
+	for i, id := range []ejson.ID{first, ids[0], ids[1], last} {
+		if all[i].ID.ID() != id || all[i].ID == (ejson.ObjectID{}) {
+			t.Errorf("document %d is %v, and %v was returned", i, all[i], id)
+		}
+	}
+	for _, insert := range []func() (ejson.ID, error){
+		func() (ejson.ID, error) { return Of[m](s, "a").InsertOne(m{"name": "Ed"}) },
+		func() (ejson.ID, error) { return s.Collection("b").InsertOne(ejson.Make()) },
+		func() (ejson.ID, error) {
+			type named struct {
+				ID string `bson:"_id,omitempty"`
+			}
+			return Of[named](s, "c").InsertOne(named{})
+		},
+	} {
+		if id, err := insert(); err != nil || id != ejson.StringID("drawn") {
+			t.Errorf("id %v, %v", id, err)
+		}
+	}
+}

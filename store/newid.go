@@ -1,6 +1,15 @@
 package store
 
-import "crypto/rand"
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"reflect"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/replicad/replicad/ddp/ejson"
+)
 
 // The letters of Meteor's ids: those that people do not take for one another.
 const (
@@ -30,4 +39,59 @@ func (r *idSource) next() string {
 		}
 	}
 	return string(id[:])
+}
+
+// stringID makes an id as the options say.
+func (s *Store) stringID() ejson.ID { return ejson.StringID(s.newID()) }
+
+// newID makes an id for a document that has none, such that T can hold it.
+func (c Collection[T]) newID() ejson.ID {
+	if takesObjectID[T]() {
+		return objectIDs.next().ID()
+	}
+	return c.s.stringID()
+}
+
+// objectIDTypes remembers takesObjectID by reflect.Type.
+var objectIDTypes sync.Map
+
+// takesObjectID reports whether the _id of a T is an ObjectID, as is usual where
+// MongoDB's driver made the documents, and cannot be a string.
+func takesObjectID[T any]() bool {
+	t := reflect.TypeFor[T]()
+	if takes, ok := objectIDTypes.Load(t); ok {
+		return takes.(bool)
+	}
+	_, noString := ejson.Decode[T](ejson.Make(ejson.Field{Name: "_id", Value: "x"}))
+	_, noObjectID := ejson.Decode[T](ejson.Make(ejson.Field{Name: "_id", Value: ejson.ObjectID{}}))
+	takes := noString != nil && noObjectID == nil
+	objectIDTypes.Store(t, takes)
+	return takes
+}
+
+// objectIDs makes the ObjectIDs of a process.
+var objectIDs = newObjectIDSource()
+
+// objectIDSource is what the ObjectIDs of a process have in common, and their counter.
+type objectIDSource struct {
+	process [5]byte
+	count   atomic.Uint32
+}
+
+func newObjectIDSource() *objectIDSource {
+	var random [9]byte
+	rand.Read(random[:]) // never fails
+	r := &objectIDSource{process: [5]byte(random[:5])}
+	r.count.Store(binary.BigEndian.Uint32(random[5:]))
+	return r
+}
+
+// next makes an ObjectID of the time, the process and the counter, as MongoDB's
+// drivers do.
+func (r *objectIDSource) next() (o ejson.ObjectID) {
+	n := r.count.Add(1)
+	binary.BigEndian.PutUint32(o[:], uint32(time.Now().Unix()))
+	copy(o[4:], r.process[:])
+	o[9], o[10], o[11] = byte(n>>16), byte(n>>8), byte(n)
+	return o
 }

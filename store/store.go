@@ -13,7 +13,7 @@ import (
 // Options configure a Store. The zero value keeps everything in memory.
 type Options struct {
 	Journal Journal // nil: nothing is written to disk
-	// NewID makes the ids of documents that have none; nil: 17 random characters, as
+	// NewID makes the string ids of documents that have none; nil: 17 random characters, as
 	// the server makes them. It is called with the writer's lock held.
 	NewID  func() string
 	Logger *slog.Logger // nil: silent

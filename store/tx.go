@@ -113,24 +113,28 @@ var idName = ejson.NameOf("_id")
 // is null or an empty string, is given a new one. The error is ErrDuplicateID,
 // ErrNoID or ErrReplicated.
 func (tx *Tx) Insert(collection string, doc ejson.Doc) (ejson.ID, error) {
-	o := tx.part(collection)
+	return tx.insert(tx.part(collection), doc, tx.s.stringID)
+}
+
+// insert is Insert with ids of the caller's kind.
+func (tx *Tx) insert(o *overlay, doc ejson.Doc, newID func() ejson.ID) (ejson.ID, error) {
 	if o.denied != nil {
 		return ejson.ID{}, o.denied
 	}
 	var id ejson.ID
 	switch v := doc.Lookup(idName); {
 	case v.IsMissing(), v.Kind() == ejson.Null, v.Kind() == ejson.String && v.Str() == "":
-		id = ejson.StringID(tx.s.newID())
+		id = newID()
 		doc = doc.WithID(id)
 	default:
 		var err error
 		if id, err = ejson.IDOf(v); err != nil {
-			return ejson.ID{}, noID(collection)
+			return ejson.ID{}, noID(o.name)
 		}
 	}
 	w := o.look(hashID(id), id)
 	if !w.after.IsZero() {
-		return ejson.ID{}, duplicateID(collection, id)
+		return ejson.ID{}, duplicateID(o.name, id)
 	}
 	o.set(w, doc)
 	return id, nil

@@ -167,7 +167,7 @@ func first(l []located, limit int) []located {
 }
 
 // upsert is modify of one document, which is inserted where there is none.
-func (tx *Tx) upsert(o *overlay, u *update) (id ejson.ID, inserted bool, err error) {
+func (tx *Tx) upsert(o *overlay, u *update, newID func() ejson.ID) (id ejson.ID, inserted bool, err error) {
 	m, err := u.matcher()
 	if err != nil {
 		return ejson.ID{}, false, err
@@ -184,7 +184,7 @@ func (tx *Tx) upsert(o *overlay, u *update) (id ejson.ID, inserted bool, err err
 	if err != nil {
 		return ejson.ID{}, false, err
 	}
-	id, err = tx.Insert(o.name, doc)
+	id, err = tx.insert(o, doc, newID)
 	return id, err == nil, err
 }
 
