@@ -79,7 +79,7 @@
 //
 //	Parse                 285 ns, one allocation; with its DDP message 370 ns
 //	AppendJSON            275 ns
-//	FromRaw               160 ns, no allocation, everything checked
+//	FromRaw               175 ns, no allocation, everything checked; by a RawReader 115 ns
 //	WithID, WithValue     95 and 125 ns, one allocation
 //	Overwrite             55 ns, three levels deep 90 ns, one allocation
 //	Merge of two fields   220 ns, one allocation; of nothing new 70 ns, none

@@ -96,3 +96,10 @@ func ExampleStyle() {
 	//   "b": 1
 	// }
 }
+
+// An ObjectID as the id of a document, as the server's driver would make it.
+func ExampleNewObjectID() {
+	task := ejson.Make(ejson.Field{Name: "_id", Value: ejson.NewObjectID()}, ejson.Field{Name: "title", Value: "write"})
+	fmt.Println(task.ID().Value().Kind(), len(task.ID().Value().ObjectID().String()))
+	// Output: an ObjectID 24
+}

@@ -28,12 +28,6 @@ func StringID(s string) ID {
 	return ID{s}
 }
 
-// ID returns o as the id of a document.
-func (o ObjectID) ID() ID { return ID{OIDValue(o).s} }
-
-// ParseObjectID reads 24 hex digits.
-func ParseObjectID(hex string) (ObjectID, error) { return hexID(StringValue(hex)) }
-
 var errNoID = errors.New("ejson: there is no id")
 
 // IDOf returns the id that a value is. Lists, regular expressions and missing

@@ -1,7 +1,6 @@
 package ejson
 
 import (
-	"encoding/hex"
 	"math"
 	"strings"
 	"time"
@@ -51,12 +50,6 @@ type Value struct {
 	num  uint64 // Bool: 0 or 1; Number: float64 bits; Date: int64
 	s    string // the bytes of the other kinds, as a run keeps them
 }
-
-// ObjectID is a MongoDB object id.
-type ObjectID [12]byte
-
-// String returns the id as 24 lower-case hex digits.
-func (o ObjectID) String() string { return hex.EncodeToString(o[:]) }
 
 // Regexp is a JavaScript regular expression, kept as text and not checked.
 type Regexp struct{ Source, Flags string }
