@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"path/filepath"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -15,8 +16,13 @@ import (
 //
 // It waits for the lock as Open does, and nobody else can have the file
 // meanwhile. The new file takes the place of the old one at once, when it is on
-// disk; until then nothing is changed. It needs room for both.
+// disk; until then nothing is changed. It needs room for both. The new file has the mode
+// and the owner of the old one; where that cannot be, nothing is changed. If the path is a
+// symbolic link, what it leads to is compacted.
 func Compact(ctx context.Context, path string) error {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
 	for {
 		db, err := existing(path)
 		if err == nil {
@@ -50,11 +56,23 @@ func (db *DB) rewrite(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := os.Rename(tmp, db.path); err != nil {
+	if err = alike(tmp, db.file); err == nil {
+		err = os.Rename(tmp, db.path)
+	}
+	if err != nil {
 		return errors.Join(err, os.Remove(tmp))
 	}
 	syncFolder(db.path)
 	return nil
+}
+
+// alike gives a file the mode and the owner of another.
+func alike(path string, other *os.File) error {
+	info, err := other.Stat()
+	if err != nil {
+		return err
+	}
+	return errors.Join(giveTo(path, info), os.Chmod(path, info.Mode().Perm()))
 }
 
 // copyTo writes all documents, in as many transactions as they need. Only the

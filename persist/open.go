@@ -275,9 +275,15 @@ func format(bolt *bbolt.DB, label string) error {
 	return nil
 }
 
-// create makes an empty file at the path, all at once or not at all. It is no
-// error if somebody else has made it meanwhile.
+// create makes an empty file at the path, or where a symbolic link there leads to, all at
+// once or not at all. It is no error if somebody else has made it meanwhile.
 func create(path, label string) error {
+	if to, err := os.Readlink(path); err == nil {
+		if !filepath.IsAbs(to) {
+			to = filepath.Join(filepath.Dir(path), to)
+		}
+		return create(to, label) // not without end: a circle is an error of its own before
+	}
 	tmp, err := build(path, func(bolt *bbolt.DB) error { return format(bolt, label) })
 	if err != nil {
 		return err
@@ -304,7 +310,10 @@ func build(path string, fill func(*bbolt.DB) error) (tmp string, err error) {
 	}
 	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+".new-*")
 	if err != nil {
-		return "", err
+		if p := (*fs.PathError)(nil); errors.As(err, &p) {
+			err = p.Err
+		}
+		return "", fmt.Errorf("no file can be made in the folder %q: %w", dir, err)
 	}
 	tmp = f.Name()
 	defer func() {
