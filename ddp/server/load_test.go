@@ -76,7 +76,8 @@ func watch(t testing.TB, addr string) *watcher {
 	w := &watcher{ready: make(chan struct{}), there: make(chan struct{}, 1)}
 	w.goal.Store(-1)
 	conn, err := client.Dial(t.Context(), "ws://"+addr+"/websocket", client.Options{
-		Deflate: -1,
+		Deflate:    -1,
+		ReadBuffer: 16 << 10, // a thousand of them are in one process, and a burst is some 8 KiB
 		Events: &client.Events{
 			Changed: func(ddp.Changed) {
 				if w.seen.Add(1) == w.goal.Load() {

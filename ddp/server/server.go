@@ -30,9 +30,9 @@ type Server struct {
 	// Heartbeat is how often the server looks whether it heard from a client, and
 	// if not, pings it. 0 means 15s, as Meteor has it; negative means never.
 	Heartbeat time.Duration
-	// Timeout is how long the answer to a ping may take before the session is
-	// ended, and how long a client may take nothing of what waits for it while a
-	// subscription fills. 0 means 15s.
+	// Timeout is how long the answer to a ping may take before the connection is given
+	// up, how long a client may take nothing of what waits for it while a subscription
+	// fills, and how long calls may go on after Session.Close. 0 means 15s.
 	Timeout time.Duration
 	// Handshake is how long a socket may stay open without a session. 0 means 45s.
 	Handshake time.Duration
