@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"unicode/utf16"
+	"unicode/utf8"
 )
 
 // The alphabets of ids and secrets, in the order that the seeded generator counts
@@ -107,19 +108,26 @@ func (r *Random) text(alphabet string, n int) string {
 type mash float64
 
 func (m *mash) mix(s string) float64 {
-	n := float64(*m)
-	for _, unit := range utf16.Encode([]rune(s)) {
-		n += float64(unit)
-		h := float64(0.02519603282416938 * n)
-		n = float64(uint32(uint64(h)))
-		h -= n
-		h = float64(h * n)
-		n = float64(uint32(uint64(h)))
-		h -= n
-		n += float64(h * 0x1p32)
+	for _, r := range s {
+		if high, low := utf16.EncodeRune(r); high != utf8.RuneError {
+			m.unit(high)
+			r = low
+		}
+		m.unit(r)
 	}
-	*m = mash(n)
-	return float64(uint32(uint64(n))) * 0x1p-32
+	return float64(uint32(uint64(*m))) * 0x1p-32
+}
+
+// unit mixes in one unit of UTF-16.
+func (m *mash) unit(u rune) {
+	n := float64(*m) + float64(u)
+	h := float64(0.02519603282416938 * n)
+	n = float64(uint32(uint64(h)))
+	h -= n
+	h = float64(h * n)
+	n = float64(uint32(uint64(h)))
+	h -= n
+	*m = mash(n + float64(h*0x1p32))
 }
 
 // Streams are the named generators that a client and a server both derive from

@@ -198,3 +198,12 @@ func TestNegotiateVectors(t *testing.T) {
 		}
 	}
 }
+
+// TestRandomAllocations: each call that is made optimistically seeds some generators.
+func TestRandomAllocations(t *testing.T) {
+	seeds := []string{"a3f09b1c2d4e5f607182", "/collection/naïve 😀"}
+	var r *Random
+	if n := testing.AllocsPerRun(100, func() { r = NewRandom(seeds...) }); n > 1 {
+		t.Errorf("%v allocations for %v, want 1", n, r)
+	}
+}

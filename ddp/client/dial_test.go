@@ -29,6 +29,8 @@ func TestParseURL(t *testing.T) {
 		"example.com":                       "ws://example.com/websocket",
 		"example.com/ddp":                   "ws://example.com/ddp",
 		"127.0.0.1:7357":                    "ws://127.0.0.1:7357/websocket",
+		"ws:3000":                           "ws://ws:3000/websocket", // a host can have any name
+		"http:80/ddp":                       "ws://http:80/ddp",
 		"[::1]:3000":                        "ws://[::1]:3000/websocket",
 		" ws://h?x=1#frag ":                 "ws://h/websocket?x=1",
 		"ws://user:pass@h/p":                "ws://h/p",
@@ -44,7 +46,11 @@ func TestParseURL(t *testing.T) {
 			t.Errorf("%q: authorization %q", in, auth)
 		}
 	}
-	for _, in := range []string{"", "  ", "ftp://h", "ddp+sockjs://", "http://", "ws://:80", "http://h:port", "http://[::1", "http://a b/"} {
+	if err := CheckURL("WSS:/me:secret@h:80/x"); !strings.Contains(err.Error(), "did you mean WSS://me:xxxxx@h:80/x?") {
+		t.Error(err)
+	}
+	for _, in := range []string{"", "  ", "ftp://h", "ddp+sockjs://", "http://", "ws://:80", "http://h:port", "http://[::1", "http://a b/",
+		"ws:/127.0.0.1:3100", "wss:h", "http:///h", "https:h:80"} {
 		err := CheckURL(in)
 		var de *DialError
 		if !errors.Is(err, ErrURL) || !errors.As(err, &de) || de.Hint == "" {

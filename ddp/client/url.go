@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/replicad/replicad/ddp/internal/wire"
@@ -47,6 +49,9 @@ func parseURL(s string, header http.Header) (target, error) {
 	}
 	scheme, rest, ok := strings.Cut(trimmed, "://")
 	if !ok {
+		if name, rest, _ := strings.Cut(trimmed, ":"); isScheme(name) && !beginsWithPort(rest) {
+			return fail("two slashes are missing; did you mean %s://%s?", name, shown(strings.TrimLeft(rest, "/")))
+		}
 		scheme, rest = "ws", trimmed
 	}
 	t := target{header: header}
@@ -91,6 +96,18 @@ func parseURL(s string, header http.Header) (target, error) {
 	}
 	t.url = u.String()
 	return t, nil
+}
+
+func isScheme(s string) bool {
+	return slices.Contains([]string{"http", "ws", "https", "wss", "ddp+sockjs", "ddpi+sockjs"}, strings.ToLower(s))
+}
+
+// beginsWithPort reports whether what stands behind the colon of a bare host is a port, and
+// maybe a path.
+func beginsWithPort(s string) bool {
+	port, _, _ := strings.Cut(s, "/")
+	_, err := strconv.ParseUint(port, 10, 16)
+	return err == nil
 }
 
 // shown returns a URL, or what was given for one, without its password.
