@@ -79,6 +79,7 @@ func queryCommand(cmd *cobra.Command, ask func(context.Context, io.Writer, sourc
 		})
 	}
 	flags.add(cmd)
+	cmd.ValidArgsFunction = completeCollections(&flags.source)
 	return cmd
 }
 
@@ -218,5 +219,6 @@ func newDistinct() *cobra.Command {
 		},
 	}
 	flags.add(cmd)
+	cmd.ValidArgsFunction = completeCollections(&flags.source)
 	return cmd
 }

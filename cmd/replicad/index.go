@@ -79,6 +79,7 @@ given with --file it is made to be looked at.`,
 		},
 	}
 	flags.add(cmd)
+	cmd.ValidArgsFunction = completeCollections(&flags)
 	cmd.Flags().StringVar(&o.Name, "name", "", "its name; empty means its keys")
 	cmd.Flags().BoolVar(&o.Unique, "unique", false, "refuse two documents of the same key; of no effect where a server owns the collection")
 	cmd.Flags().BoolVar(&o.Sparse, "sparse", false, "leave out documents that have none of the keys")

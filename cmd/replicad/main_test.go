@@ -6,9 +6,13 @@ import (
 	"errors"
 	"io"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+
+	"github.com/replicad/replicad/ddp/ejson"
 )
 
 // TestMain lets the test binary be the command, for tests that need processes.
@@ -271,10 +275,59 @@ func TestInterrupt(t *testing.T) {
 	}
 }
 
-// TestCompletion makes the completions of a shell.
+// TestCompletion makes the completions of a shell, and has names completed by a daemon.
 func TestCompletion(t *testing.T) {
-	got := replicad(t.Context(), "", "completion", "bash")
-	if got.code != exitOK || !strings.Contains(got.out, "replicad") {
-		t.Fatalf("exit %d, %d bytes", got.code, len(got.out))
+	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
+		if got := ok(t, "", "completion", shell); !strings.Contains(got, "replicad") {
+			t.Errorf("%s: %d bytes", shell, len(got))
+		}
+	}
+	srv := startServe(t, "--load", "fruit="+fruitFile(t))
+	d := startSync(t, "ws://"+srv.addr, "--sub", "fruit")
+	await(t, d.addr, whole)
+	id := strings.TrimSpace(ok(t, "", "do", "nosuch", "--addr", d.addr))
+	await(t, d.addr, func(st ejson.Doc) bool { return st.Field("failed").Number() == 1 })
+	for _, tt := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"find", ""}, "fruit\t3 documents\n"},
+		{[]string{"index", "f"}, "fruit\t3 documents\n"},
+		{[]string{"watch", "x"}, ":36\n"},
+		{[]string{"find", "fruit", ""}, ":4\n"},
+		{[]string{"distinct", ""}, "fruit\t3 documents\n"},
+		{[]string{"outbox", "show", ""}, id + "\tfailed, nosuch\n"},
+		{[]string{"outbox", "drop", ""}, id + "\tfailed, nosuch\n"},
+		{[]string{"outbox", "list", "--state", ""}, "parked\n"},
+		{[]string{"sync", ""}, ":4\n"},
+		{[]string{"outbox", "import", ""}, ":0\n"},
+	} {
+		words := append([]string{"__complete", tt.args[0]}, tt.args[1:]...)
+		if tt.args[0] != "sync" && tt.args[len(tt.args)-2] != "--state" {
+			words = append(words[:len(words)-1:len(words)-1], "--addr", d.addr, words[len(words)-1])
+		}
+		if got := replicad(t.Context(), "", words...); !strings.Contains(got.out, tt.want) {
+			t.Errorf("%q: got %q %s, wants %q", words, got.out, got.errors, tt.want)
+		}
+	}
+}
+
+// TestHangup has a daemon whose terminal goes end as one that is asked to.
+func TestHangup(t *testing.T) {
+	if signal.Ignored(syscall.SIGHUP) {
+		t.Skip("these tests are not to end with their terminal either")
+	}
+	asCommand(t)
+	child, err := startChild(t.Context(), "sync", "ws://127.0.0.1:1", "--listen", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := child.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		child.kill()
+		t.Skip(err) // a system without it
+	}
+	child.wg.Wait()
+	if err := child.cmd.Wait(); err != nil {
+		t.Fatalf("%v; it said: %s", err, child.said())
 	}
 }

@@ -46,6 +46,7 @@ type stateFlag struct{ state string }
 
 func (f *stateFlag) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.state, "state", "", "only calls in this state: "+strings.Join(outboxStates, ", "))
+	_ = cmd.RegisterFlagCompletionFunc("state", cobra.FixedCompletions(outboxStates, cobra.ShellCompDirectiveNoFileComp))
 }
 
 func (f *stateFlag) check() error {
@@ -171,6 +172,7 @@ func newOutboxShow() *cobra.Command {
 		},
 	}
 	flags.add(cmd)
+	cmd.ValidArgsFunction = completeCalls(&flags, 1)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print it as EJSON")
 	return cmd
 }
@@ -243,6 +245,7 @@ func eachCall(cmd *cobra.Command, done string, act func(context.Context, desk, s
 		})
 	}
 	flags.add(cmd)
+	cmd.ValidArgsFunction = completeCalls(&flags, 0)
 	cmd.Flags().BoolVar(&failed, "failed", false, "every call that failed")
 	return cmd
 }
@@ -288,6 +291,7 @@ server that remembers the ids of calls makes a call once all the same.`,
 		},
 	}
 	flags.add(cmd)
+	cmd.ValidArgsFunction = completeCalls(&flags, 0)
 	return cmd
 }
 

@@ -51,6 +51,7 @@ seen replaces that document.`,
 		},
 	}
 	flags.add(cmd)
+	cmd.ValidArgsFunction = completeCollections(&flags.source)
 	return cmd
 }
 
