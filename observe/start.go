@@ -31,7 +31,8 @@ func Start[T any](q store.Query[T], fn func(Batch[T])) (*Handle, error) {
 
 // StartWith calls fn with the initial result before it returns, and then with each
 // later batch, one at a time, on a goroutine of this package. Places are
-// given where the query has a sort, a skip or a limit.
+// given where the query has a sort, a skip or a limit. What is observed is the store as
+// it goes on: that the query is pinned to a snapshot counts for nothing.
 //
 // The initial result holds every commit whose Update has returned. Start may
 // wait for the store's writer, so it must not be called inside store.Update. It
