@@ -18,8 +18,8 @@ import (
 const pace = 32
 
 // BenchmarkW6 increments one field of documents drawn at random, each its own
-// commit, and a thousand in one ("batch"). Every event is delivered before the clock
-// stops.
+// commit, and a thousand in one ("batch", of which a document that it changes twice is
+// told once). Every event is delivered before the clock stops.
 func BenchmarkW6(b *testing.B) {
 	sizes(b, func(b *testing.B, n int) {
 		s := loaded(b, n)

@@ -26,8 +26,10 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
+	"unicode"
 )
 
 type options struct {
@@ -117,7 +119,7 @@ func measure(ctx context.Context, o options) error {
 	return nil
 }
 
-// given returns the flags that were given, as they are to be given again. Where the
+// given returns the flags that were given, as a shell takes them again. Where the
 // results go is not one of them.
 func given(flags *flag.FlagSet) (text string) {
 	flags.Visit(func(f *flag.Flag) {
@@ -126,7 +128,11 @@ func given(flags *flag.FlagSet) (text string) {
 		case ok && b.IsBoolFlag() && f.Value.String() == "true":
 			text += " -" + f.Name
 		default:
-			text += fmt.Sprintf(" -%s=%v", f.Name, f.Value)
+			value := f.Value.String()
+			if strings.ContainsFunc(value, func(r rune) bool { return !strings.ContainsRune("-+.,/:_", r) && !unicode.IsLetter(r) && !unicode.IsDigit(r) }) {
+				value = "'" + strings.ReplaceAll(value, "'", `'\''`) + "'"
+			}
+			text += " -" + f.Name + "=" + value
 		}
 	})
 	return text

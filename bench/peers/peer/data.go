@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 
 	"github.com/replicad/replicad/bench"
 	"github.com/replicad/replicad/ddp/ejson"
@@ -92,6 +93,33 @@ func digest(list []ejson.Doc) string {
 type Added struct {
 	ID     string `json:"id"`
 	Fields Doc    `json:"fields"`
+}
+
+// Ingest reads messages and inserts what they hold, a thousand at once.
+func Ingest[T any](frames [][]byte, read func(frame []byte) (T, error), insert func([]T) error) error {
+	batch := make([]T, 0, 1000)
+	for part := range slices.Chunk(frames, cap(batch)) {
+		batch = batch[:0]
+		for _, f := range part {
+			t, err := read(f)
+			if err != nil {
+				return err
+			}
+			batch = append(batch, t)
+		}
+		if err := insert(batch); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ReadAdded reads an added message as a Go program does that knows no better.
+func ReadAdded(frame []byte) (*Doc, error) {
+	var a Added
+	err := json.Unmarshal(frame, &a)
+	a.Fields.ID = a.ID
+	return &a.Fields, err
 }
 
 // What is asked for, in turn: the same in every language.

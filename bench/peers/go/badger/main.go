@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 
 	badgerdb "github.com/dgraph-io/badger/v4"
 	"github.com/tidwall/gjson"
@@ -153,12 +154,11 @@ func (b *badgerPeer) Durable(path string, prepared any) (int64, error) {
 	if err := d.open(badgerdb.DefaultOptions(path).WithSyncWrites(true)); err != nil {
 		return 0, err
 	}
-	list := prepared.([]textdoc.Keyed)
 	before := make(chan error, 1) // what became of the last thousand
 	before <- nil
-	for at := 0; at < len(list); at += 1000 {
+	for part := range slices.Chunk(prepared.([]textdoc.Keyed), 1000) {
 		tx := d.db.NewTransaction(true)
-		for _, k := range list[at:min(at+1000, len(list))] {
+		for _, k := range part {
 			if err := tx.Set([]byte(k.Key), []byte(k.Text)); err != nil {
 				return 0, err
 			}

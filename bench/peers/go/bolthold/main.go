@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/timshannon/bolthold"
 	"go.etcd.io/bbolt"
@@ -72,9 +73,9 @@ func (b *boltPeer) open(path string, sync bool) (err error) {
 }
 
 func (b *boltPeer) insert(rows []*boltRow) error {
-	for at := 0; at < len(rows); at += 1000 {
+	for part := range slices.Chunk(rows, 1000) {
 		if err := b.db.Bolt().Update(func(tx *bbolt.Tx) error {
-			for _, r := range rows[at:min(at+1000, len(rows))] {
+			for _, r := range part {
 				if err := b.db.TxInsert(tx, r.ID, r); err != nil {
 					return err
 				}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/tidwall/buntdb"
 	"github.com/tidwall/gjson"
@@ -58,8 +59,8 @@ func (b *buntdbPeer) insert(list []textdoc.Keyed) error {
 }
 
 func (b *buntdbPeer) insertAll(list []textdoc.Keyed) error {
-	for at := 0; at < len(list); at += 1000 {
-		if err := b.insert(list[at:min(at+1000, len(list))]); err != nil {
+	for part := range slices.Chunk(list, 1000) {
+		if err := b.insert(part); err != nil {
 			return err
 		}
 	}
@@ -147,19 +148,12 @@ func (b *buntdbPeer) Ingest(frames [][]byte) error {
 	if err := b.Load([]textdoc.Keyed(nil)); err != nil {
 		return err
 	}
-	batch := make([]textdoc.Keyed, 0, 1000)
-	for i, f := range frames {
+	return peer.Ingest(frames, func(f []byte) (textdoc.Keyed, error) {
 		fields := gjson.GetManyBytes(f, "id", "fields", "fields.ts.$date")
 		ts := gjson.Get(fields[1].Raw, "ts")
 		text := fmt.Sprint(`{"_id":`, fields[0].Raw, ",", fields[1].Raw[1:ts.Index], fields[2].Raw, fields[1].Raw[ts.Index+len(ts.Raw):])
-		if batch = append(batch, textdoc.Keyed{Key: fields[0].Str, Text: text}); len(batch) == cap(batch) || i == len(frames)-1 {
-			if err := b.insert(batch); err != nil {
-				return err
-			}
-			batch = batch[:0]
-		}
-	}
-	return nil
+		return textdoc.Keyed{Key: fields[0].Str, Text: text}, nil
+	}, b.insert)
 }
 
 func (b *buntdbPeer) Save(path string, list []ejson.Doc) error {

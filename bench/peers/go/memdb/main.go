@@ -1,8 +1,8 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/hashicorp/go-memdb"
 
@@ -74,9 +74,8 @@ func (m *memdbPeer) Load(prepared any) error {
 	if err := m.reset(); err != nil {
 		return err
 	}
-	rows := prepared.([]*memdbRow)
-	for at := 0; at < len(rows); at += 1000 {
-		if err := m.insert(rows[at:min(at+1000, len(rows))]); err != nil {
+	for part := range slices.Chunk(prepared.([]*memdbRow), 1000) {
+		if err := m.insert(part); err != nil {
 			return err
 		}
 	}
@@ -186,19 +185,8 @@ func (m *memdbPeer) Ingest(frames [][]byte) error {
 	if err := m.reset(); err != nil {
 		return err
 	}
-	batch := make([]*memdbRow, 0, 1000)
-	for i, f := range frames {
-		var a peer.Added
-		if err := json.Unmarshal(f, &a); err != nil {
-			return err
-		}
-		a.Fields.ID = a.ID
-		if batch = append(batch, row(&a.Fields)); len(batch) == cap(batch) || i == len(frames)-1 {
-			if err := m.insert(batch); err != nil {
-				return err
-			}
-			batch = batch[:0]
-		}
-	}
-	return nil
+	return peer.Ingest(frames, func(f []byte) (*memdbRow, error) {
+		d, err := peer.ReadAdded(f)
+		return row(d), err
+	}, m.insert)
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 
 	"github.com/replicad/replicad/bench"
 	"github.com/replicad/replicad/bench/peers/peer"
@@ -69,9 +70,9 @@ func (o *ours) Load(prepared any) error {
 // together, that before is being written.
 func (o *ours) put(list []ejson.Doc, db *persist.DB) error {
 	before := store.Seq(0)
-	for at := 0; at < len(list); at += 1000 {
+	for part := range slices.Chunk(list, 1000) {
 		seq, err := o.s.Update(func(tx *store.Tx) error {
-			for _, d := range list[at:min(at+1000, len(list))] {
+			for _, d := range part {
 				if err := tx.Put("docs", d); err != nil {
 					return err
 				}
@@ -282,25 +283,15 @@ func (o *ours) Ingest(frames [][]byte) error {
 	if err := o.reset(store.Options{}); err != nil {
 		return err
 	}
-	batch := make([]ejson.Doc, 0, 1000)
 	in := ddp.Decoder{Whole: true} // as a replica's connection has it
-	for i, frame := range frames {
-		m, err := in.Decode(frame)
-		if err != nil {
-			return err
-		}
+	return peer.Ingest(frames, func(f []byte) (ejson.Doc, error) {
+		m, err := in.Decode(f)
 		a, ok := m.(ddp.Added)
-		if !ok {
-			return fmt.Errorf("not an added message: %s", frame)
+		if err == nil && !ok {
+			err = fmt.Errorf("not an added message: %s", f)
 		}
-		if batch = append(batch, a.Fields); len(batch) == cap(batch) || i == len(frames)-1 {
-			if err := o.put(batch, nil); err != nil {
-				return err
-			}
-			batch = batch[:0]
-		}
-	}
-	return nil
+		return a.Fields, err
+	}, func(batch []ejson.Doc) error { return o.put(batch, nil) })
 }
 
 func (o *ours) open(path string) (err error) {

@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	_ "modernc.org/sqlite" // the driver "sqlite"
 
@@ -86,13 +87,13 @@ func (s *sqlitePeer) open(path string, pragmas ...string) (err error) {
 }
 
 func (s *sqlitePeer) insert(rows [][]any) error {
-	for at := 0; at < len(rows); at += 1000 {
+	for part := range slices.Chunk(rows, 1000) {
 		tx, err := s.db.Begin()
 		if err != nil {
 			return err
 		}
 		put := tx.Stmt(s.put)
-		for _, r := range rows[at:min(at+1000, len(rows))] {
+		for _, r := range part {
 			if _, err := put.Exec(r...); err != nil {
 				tx.Rollback()
 				return err
@@ -195,21 +196,10 @@ func (s *sqlitePeer) Ingest(frames [][]byte) error {
 	if err := s.Load([][]any(nil)); err != nil {
 		return err
 	}
-	batch := make([][]any, 0, 1000)
-	for i, f := range frames {
-		var a peer.Added
-		if err := json.Unmarshal(f, &a); err != nil {
-			return err
-		}
-		a.Fields.ID = a.ID
-		if batch = append(batch, columns(&a.Fields)); len(batch) == cap(batch) || i == len(frames)-1 {
-			if err := s.insert(batch); err != nil {
-				return err
-			}
-			batch = batch[:0]
-		}
-	}
-	return nil
+	return peer.Ingest(frames, func(f []byte) ([]any, error) {
+		d, err := peer.ReadAdded(f)
+		return columns(d), err
+	}, s.insert)
 }
 
 func (s *sqlitePeer) onDisk(path string) error {
