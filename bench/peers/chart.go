@@ -17,7 +17,7 @@ const (
 	colourGrid  = "#ddd"
 )
 
-var lineColours = []string{"#d1495b", "#00798c", "#edae49", "#30638e", "#6a994e", "#8e5572", "#444"}
+var lineColours = []string{"#d1495b", "#00798c", "#b07d12", "#30638e", "#6a994e", "#8e5572", "#444"}
 
 // bars is a panel of a chart: horizontal bars on a log scale, the best on top.
 type bars struct {
@@ -108,7 +108,7 @@ type line struct {
 
 // lineChart draws curves over a log-log scale.
 func lineChart(title, xTitle, yTitle string, lines []line) string {
-	const width, height, left, right, top, bottom = 760, 420, 70, 190, 50, 50
+	const width, height, left, right, top, bottom = 780, 420, 90, 190, 50, 50
 	x0, x1, y0, y1 := math.Inf(1), math.Inf(-1), math.Inf(1), math.Inf(-1)
 	for _, l := range lines {
 		for _, p := range l.points {

@@ -129,7 +129,9 @@ func given(flags *flag.FlagSet) (text string) {
 			text += " -" + f.Name
 		default:
 			value := f.Value.String()
-			if strings.ContainsFunc(value, func(r rune) bool { return !strings.ContainsRune("-+.,/:_", r) && !unicode.IsLetter(r) && !unicode.IsDigit(r) }) {
+			if strings.ContainsFunc(value, func(r rune) bool {
+				return !strings.ContainsRune("-+.,/:_", r) && !unicode.IsLetter(r) && !unicode.IsDigit(r)
+			}) {
 				value = "'" + strings.ReplaceAll(value, "'", `'\''`) + "'"
 			}
 			text += " -" + f.Name + "=" + value
