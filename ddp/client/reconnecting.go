@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/replicad/replicad/ddp/ejson"
+	"github.com/replicad/replicad/ddp/internal/wire"
 )
 
 // ReconnectOptions configure a Reconnecting. The zero value is the default.
@@ -77,8 +78,9 @@ func (s State) String() string {
 // that keep no documents of their own, or keep them by the Events. It asks to resume
 // the session; in any case it sends the unanswered calls again, under the same ids, and
 // then the subscriptions. So a call may run twice at servers that do not remember ids; a
-// call of Reconnecting.Conn ends with its session instead. What is unanswered is kept in
-// memory only.
+// call of Reconnecting.Conn ends with its session instead. Where the server closes a session
+// since a message was too big for it, the biggest that was unanswered has failed, and is not
+// sent again. What is unanswered is kept in memory only.
 //
 // After Reconnected the events begin anew: documents are added again, and those which
 // went meanwhile are not removed. (Package sync finds the difference.)
@@ -296,6 +298,10 @@ func (k *Reconnecting) session() (kind StateKind, held time.Duration, err error)
 	}
 	<-c.dispatched
 	k.r.lost(c)
+	var closed *CloseError
+	if errors.As(c.Err(), &closed) && closed.Code == wire.CodeTooBig {
+		k.r.tooBig(c, closed)
+	}
 	select {
 	case <-k.kick: // it was asked for while there was a session
 	default:

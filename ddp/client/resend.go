@@ -3,6 +3,7 @@ package client
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/replicad/replicad/ddp"
@@ -14,6 +15,51 @@ func (r *router) lost(c *Conn) {
 	defer r.mu.Unlock()
 	if r.live == c {
 		r.live = nil
+	}
+}
+
+// sureSize is how long a message may be for any server and all that stands before it.
+const sureSize = 16 << 10
+
+// tooBig ends the call or subscription that made the server close c, since its message
+// was too long: the longest that was sent there and is unanswered. To send it again would
+// end the next session, and every one after that.
+func (r *router) tooBig(c *Conn, why *CloseError) {
+	r.mu.Lock()
+	var call *Call
+	var sub *Subscription
+	size := sureSize
+	longest := func(m ddp.Message) bool {
+		n := len(c.opts.Codec.Append(nil, m))
+		longer := n > size
+		size = max(n, size)
+		return longer
+	}
+	for _, x := range r.calls {
+		if x.sent == c && longest(x.message()) {
+			call = x
+		}
+	}
+	for _, x := range r.subs {
+		if x.sent == c && longest(x.message()) {
+			call, sub = nil, x
+		}
+	}
+	if call != nil {
+		delete(r.calls, call.id)
+		call.tell()
+	}
+	if sub != nil {
+		delete(r.subs, sub.id)
+	}
+	r.mu.Unlock()
+	err := fmt.Errorf("the server takes no message of %d bytes: %w", size, why)
+	if call != nil {
+		call.Err = unanswered(call, err)
+		call.complete()
+	}
+	if sub != nil {
+		sub.end(fmt.Errorf("client: subscription %q: %w", sub.Name, err))
 	}
 }
 

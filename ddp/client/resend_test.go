@@ -2,13 +2,16 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/replicad/replicad/ddp"
 	"github.com/replicad/replicad/ddp/ejson"
+	"github.com/replicad/replicad/ddp/internal/wire"
 )
 
 // lives gives each connection the next of some servers, and notes what it is sent first.
@@ -163,6 +166,61 @@ func TestNoHammering(t *testing.T) {
 		}
 		if s := k.Stats(); s.Connections != uint64(tries) || s.Failed != 0 {
 			t.Error(s)
+		}
+		k.Close()
+		wait()
+		<-k.Done()
+	})
+}
+
+// TestTooBigToSend: what the server closes a session for is not sent again and again; the
+// rest is.
+func TestTooBigToSend(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const limit = 100_000
+		sessions := 0
+		dial, wait := pipes(PipeOptions{}, func(p *PipeEnd) {
+			sessions++
+			if _, err := accept(p); err != nil {
+				return
+			}
+			for {
+				frame, err := p.Read()
+				if err != nil {
+					return
+				}
+				if len(frame) > limit {
+					p.Close(wire.CodeTooBig, "message too big")
+					return
+				}
+				if m, _ := ddp.Decode(frame); ddp.Kind(m) == "method" {
+					say(p, ddp.Result{ID: m.(ddp.Method).ID})
+				}
+			}
+		})
+		k := NewReconnecting("pipe", ReconnectOptions{Options: Options{Dial: dial, Logger: silent}})
+		big, small := strings.Repeat("x", limit), strings.Repeat("x", limit/2)
+		done := make(chan *Call, 10)
+		calls := []*Call{k.Go("m", done, big), k.Go("m", done, small), k.Go("m", done, big+"x")}
+		sub, err := k.Subscribe(t.Context(), "p", big)
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-sub.Done()
+		for range calls {
+			<-done
+		}
+		var closed *CloseError
+		for i, c := range calls {
+			if (i == 1) != (c.Err == nil) || i != 1 && (!errors.As(c.Err, &closed) || !strings.Contains(c.Err.Error(), "takes no message of 1000")) {
+				t.Error(i, c.Err)
+			}
+		}
+		if !errors.As(sub.Err(), &closed) {
+			t.Error(sub.Err())
+		}
+		if _, err := k.Call(t.Context(), "m"); err != nil || sessions != 4 {
+			t.Errorf("%v in session %d", err, sessions)
 		}
 		k.Close()
 		wait()
