@@ -48,5 +48,8 @@ var (
 // errTooMuch is why a session is given up that cannot begin and must not go on growing.
 var errTooMuch = errors.New("sync: the server sends too much before the login")
 
+// errStranger is why a session is given up that the server takes to be another's.
+var errStranger = errors.New("sync: the server takes the token to be another user's")
+
 // errLost is why a session is given up where nothing else says it.
 var errLost = errors.New("sync: the connection ended")

@@ -128,6 +128,26 @@ func TestIdentity(t *testing.T) {
 			sc.shadows(0)
 			sc.has("items", `{"_id":"a","n":1}`) // where nothing was changed
 		}},
+		{"a token that is another's, and an answer that names nobody, are not asked for without end", func(t *testing.T, sc *scene, path string) {
+			sc.loggedIn(path, "a")
+			sc.must(Method{Name: "m"})
+			sc.p.wantMethod("m")
+			p := sc.cut(sc.p)
+			login := p.wantResume("t1")
+			p.wantSub("s")
+			p.answer(login, `,"result":{"token":"t1"}`)
+			p.quiet()
+			p = sc.accept() // but on another connection
+			login = p.wantResume("t1")
+			p.wantSub("s")
+			sc.user("ann", false)
+			p.welcome(login, "bob", "t2")
+			p = sc.accept()
+			p.quiet()
+			sc.user("ann", true)
+			sc.outbox("m parked")
+			sc.has("items", `{"_id":"a","n":1}`)
+		}},
 		{"an entity's calls keep their order through a retry, a logout and a restart", func(t *testing.T, sc *scene, path string) {
 			sc.loggedIn(path, "a")
 			p := sc.p

@@ -13,22 +13,6 @@ import (
 	"github.com/replicad/replicad/store"
 )
 
-// identity is in whose name the program works, and how to prove it. It is kept in
-// sync.meta.
-type identity struct {
-	user    string // "" for nobody
-	token   string // "" where there is none, or it is not accepted any more
-	expires time.Time
-	renew   time.Time // when to ask for another token; zero: not any more
-	// needs says that the server does not accept the token: nothing goes to it in the
-	// user's name, nor anonymously, before a Login or Logout.
-	needs bool
-
-	// method and params log in again where the server gives no tokens.
-	method string
-	params ejson.Array
-}
-
 // loginAsk is a Login or Logout of the program's, or the replica's own login on a new
 // connection. The loop owns it; user and err are for everybody once done is closed.
 type loginAsk struct {
@@ -36,6 +20,7 @@ type loginAsk struct {
 	params ejson.Array
 	out    bool   // a logout
 	again  bool   // the replica's own
+	as     string // whom the replica's own is for
 	from   uint64 // the last call made before it
 
 	done chan struct{}
@@ -56,9 +41,6 @@ type loginCall struct {
 	result  *ddp.Result
 	updated bool
 }
-
-// minRenew is how long a token is used at least before another is asked for.
-const minRenew = time.Minute
 
 // loginTimeout is how long a login may take. A server that does not answer within a
 // method's usual time will not, and meanwhile nothing else is sent.
@@ -104,10 +86,10 @@ func (l *loop) nextLogin(s *session) {
 	case me.user == "":
 		a = &loginAsk{method: "logout", out: true, again: true, done: make(chan struct{})}
 	case me.token != "":
-		a = &loginAsk{method: "login", again: true, done: make(chan struct{})}
+		a = &loginAsk{method: "login", again: true, as: me.user, done: make(chan struct{})}
 		a.params = ejson.MakeArray(map[string]any{"resume": me.token})
 	case me.method != "":
-		a = &loginAsk{method: me.method, params: me.params, again: true, done: make(chan struct{})}
+		a = &loginAsk{method: me.method, params: me.params, again: true, as: me.user, done: make(chan struct{})}
 	default:
 		l.needLogin(errors.New("there is no token"))
 	}
@@ -196,6 +178,13 @@ func (l *loop) loginAnswered(s *session, m *ddp.Result) {
 		a.finish("", c.result.Err)
 	default:
 		a.finish(l.loggedIn(s, a, docOf(c.result.Value)))
+		if a.again && a.err != nil { // as if it had been refused
+			if errors.Is(a.err, errStranger) {
+				l.needLogin(a.err)
+			}
+			l.lose(s, a.err)
+			return
+		}
 	}
 	l.nextLogin(s)
 	s.unblocked()
@@ -212,7 +201,11 @@ func (l *loop) loggedIn(s *session, a *loginAsk, said ejson.Doc) (string, error)
 		next.method, next.params = a.method, a.params
 	}
 	s.user = next.user
-	if a.again && l.me.user != next.user {
+	switch {
+	case !a.again || l.me.user == next.user:
+	case l.me.user == a.as:
+		return "", errStranger
+	default:
 		return "", nil // logged out meanwhile
 	}
 	if l.me.user != next.user {
@@ -241,30 +234,6 @@ func (l *loop) loggedIn(s *session, a *loginAsk, said ejson.Doc) (string, error)
 	}
 	l.assume(next)
 	return next.user, nil
-}
-
-// identityFrom reads the result of a login method.
-func identityFrom(said ejson.Doc, now time.Time) (identity, error) {
-	var me identity
-	now = now.Round(0) // by the clock on the wall, which goes on while the machine sleeps
-	if v := said.Field(fieldID); v.Kind() == ejson.String {
-		me.user = v.Str()
-	}
-	if me.user == "" {
-		return me, errors.New("sync: the server's answer to the login names no user")
-	}
-	if v := said.Field("token"); v.Kind() == ejson.String {
-		me.token = v.Str()
-	}
-	if v := said.Field("tokenExpires"); v.Kind() == ejson.Date && me.token != "" {
-		me.expires = v.Time()
-		// As Meteor: a token is old when a tenth of its life is left, an hour at most. One
-		// that has expired before it came says that the clocks do not agree.
-		if life := me.expires.Sub(now); life > 0 {
-			me.renew = now.Add(max(life-min(life/10, time.Hour), minRenew))
-		}
-	}
-	return me, nil
 }
 
 // loginRefused is for the replica's own login; it reports whether the session lives.
@@ -339,53 +308,4 @@ func (l *loop) renewAt() time.Time {
 		return time.Time{}
 	}
 	return l.me.renew
-}
-
-var (
-	loginID     = ejson.StringID("login")
-	fieldToken  = "token"
-	fieldRenew  = "renew"
-	fieldNeeded = "needed"
-)
-
-// recordIdentity keeps who is logged in. The token is a secret, as the file is.
-func (l *loop) recordIdentity(tx *store.Tx) error {
-	me := &l.me
-	if me.user == "" {
-		tx.Delete(metaCollection, loginID)
-		return nil
-	}
-	var b ejson.Builder
-	b.Add("_id", loginID.Value())
-	b.Add(fieldUser, ejson.StringValue(me.user))
-	if me.token != "" {
-		b.Add(fieldToken, ejson.StringValue(me.token))
-	}
-	if !me.expires.IsZero() {
-		b.Add(fieldExpires, ejson.DateValue(me.expires.UnixMilli()))
-	}
-	if !me.renew.IsZero() {
-		b.Add(fieldRenew, ejson.DateValue(me.renew.UnixMilli()))
-	}
-	b.Add(fieldNeeded, ejson.BoolValue(me.needs))
-	return tx.Put(metaCollection, b.Doc())
-}
-
-// restoreIdentity takes up who was logged in.
-func (l *loop) restoreIdentity(doc ejson.Doc) {
-	me := &l.me
-	if v := doc.Field(fieldUser); v.Kind() == ejson.String {
-		me.user = v.Str()
-	}
-	if v := doc.Field(fieldToken); v.Kind() == ejson.String {
-		me.token = v.Str()
-	}
-	if v := doc.Field(fieldExpires); v.Kind() == ejson.Date {
-		me.expires = v.Time()
-	}
-	if v := doc.Field(fieldRenew); v.Kind() == ejson.Date {
-		me.renew = v.Time()
-	}
-	me.needs = isTrue(doc.Field(fieldNeeded)) && me.user != ""
-	l.status.UserID, l.status.NeedsLogin = me.user, me.needs
 }
