@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -153,6 +154,8 @@ func TestHTTPRefusals(t *testing.T) {
 // what was asked before is answered.
 func TestOversized(t *testing.T) {
 	srv := quiet()
+	log := make(lines, 10)
+	srv.Logger = slog.New(slog.NewTextHandler(log, nil))
 	srv.MaxMessage = 1000
 	ended := make(chan error, 1)
 	srv.OnConnect = func(s *server.Session) { s.OnClose(func() { ended <- context.Cause(s.Context()) }) }
@@ -171,6 +174,17 @@ func TestOversized(t *testing.T) {
 	if err := <-ended; err == nil || !strings.Contains(err.Error(), "1000 bytes") {
 		t.Errorf("ended with %v", err)
 	}
+	if line := <-log; !strings.Contains(line, "level=WARN") || !strings.Contains(line, "see MaxMessage") {
+		t.Errorf("the log says %s", line)
+	}
+}
+
+// lines is a log that can be waited for.
+type lines chan string
+
+func (l lines) Write(b []byte) (int, error) {
+	l <- string(b)
+	return len(b), nil
 }
 
 // TestForwarded holds line 8.

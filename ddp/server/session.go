@@ -305,7 +305,12 @@ func explain(log *slog.Logger, addr string, err error) error {
 	case errors.As(err, &closed) && (closed.Code == wire.CodeNormal || closed.Code == wire.CodeAway || closed.Code == wire.CodeNoCode):
 		err = nil
 	}
-	if err != nil && !errors.Is(err, ErrSlow) { // which was logged when it was found
+	var big *wire.TooBigError
+	switch {
+	case err == nil, errors.Is(err, ErrSlow): // which was logged when it was found
+	case errors.As(err, &big): // the client may send it again and again
+		log.Warn("server: a client's message is too long; see MaxMessage", "remote", addr, "limit", big.Limit)
+	default:
 		log.Debug("server: connection ended", "remote", addr, "err", err)
 	}
 	return err
