@@ -261,6 +261,7 @@ type peer struct {
 	t      *testing.T
 	end    *client.PipeEnd
 	frames chan string
+	kept   []string // frames that a server has kept for a session; set before it is taken up
 }
 
 func (p *peer) pump() {
@@ -271,7 +272,7 @@ func (p *peer) pump() {
 			return
 		}
 		if id, ok := strings.CutPrefix(string(b), `{"msg":"unsub","id":"`+replayPrefix); ok {
-			// The end of what was kept, which here is nothing.
+			p.send(p.kept...)
 			p.send(`{"msg":"nosub","id":"` + replayPrefix + strings.TrimSuffix(id, `}`) + `}`)
 			continue
 		}
