@@ -36,7 +36,7 @@ type bar struct {
 
 // barChart draws panels below each other as SVG.
 func barChart(title string, panels []bars) string {
-	const width, left, right, row, head = 800, 160, 120, 20, 44
+	const width, left, right, row, head = 810, 170, 120, 20, 44
 	var b strings.Builder
 	height := 40
 	for _, p := range panels {

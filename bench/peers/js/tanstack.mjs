@@ -1,7 +1,7 @@
-import { createCollection, createLiveQueryCollection, BTreeIndex, eq, gt, and } from '@tanstack/db';
+import { createCollection, createLiveQueryCollection, queryOnce, BTreeIndex, eq, gt, and } from '@tanstack/db';
 import { SELECTED, REMOVE, INSERT } from './data.mjs';
 
-export const how = 'a synced collection, rows written by the sync function as a back end would, with createIndex (BTreeIndex) on author, room and ts; questions are live queries made, preloaded and cleaned up; get(key) for ids; observers are createLiveQueryCollection with where, orderBy and limit, and subscribeChanges';
+export const how = 'a synced collection, rows written by the sync function as a back end would, with createIndex (BTreeIndex) on author, room and ts; questions are asked by queryOnce, a live query that is made, preloaded and cleaned up; get(key) for ids; observers are createLiveQueryCollection with where, orderBy and limit, and subscribeChanges';
 
 export async function create() {
   let c, sync, watched = [], made = 0;
@@ -11,13 +11,7 @@ export async function create() {
     sync.commit();
   };
   const query = (build) => createLiveQueryCollection({ id: 'q' + made++, startSync: true, gcTime: 1, query: (q) => build(q.from({ d: c })) });
-  const once = async (build) => {
-    const live = query(build);
-    await live.preload();
-    const rows = live.toArray;
-    await live.cleanup();
-    return rows;
-  };
+  const once = (build) => queryOnce((q) => build(q.from({ d: c })));
   const peer = {
     async reset() {
       if (c) await c.cleanup();
