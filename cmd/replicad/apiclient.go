@@ -45,8 +45,11 @@ func (c *apiClient) find(ctx context.Context, r request, yield func(ejson.Doc) e
 }
 
 func (c *apiClient) watch(ctx context.Context, r request, yield func(ejson.Doc) error) error {
-	return c.lines(ctx, "/watch", r, yield)
+	return cmp.Or(c.lines(ctx, "/watch", r, yield), ctx.Err(), errDaemonEnded)
 }
+
+// errDaemonEnded is what ends that has no other end.
+var errDaemonEnded = errors.New("the daemon has ended")
 
 func (c *apiClient) explain(ctx context.Context, r request) (ejson.Doc, error) {
 	return c.ask(ctx, "/explain", r, "")
@@ -162,7 +165,12 @@ func (c *apiClient) send(ctx context.Context, verb, path string, body []byte, re
 	}
 	defer res.Body.Close()
 	if res.StatusCode == http.StatusOK {
-		return read(res.Body)
+		body := brokenReader{Reader: res.Body}
+		err := read(&body)
+		if body.err != nil && ctx.Err() == nil { // and not what came of it
+			return fmt.Errorf("the daemon at %s has ended in the midst of its answer: %w", c.base, body.err)
+		}
+		return err
 	}
 	text, err := io.ReadAll(io.LimitReader(res.Body, maxRequest))
 	if err != nil {
@@ -174,4 +182,18 @@ func (c *apiClient) send(ctx context.Context, verb, path string, body []byte, re
 		}
 	}
 	return fmt.Errorf("%s is no replicad daemon, or of another version: %s %s", c.base, res.Status, bytes.TrimSpace(text[:min(200, len(text))]))
+}
+
+// brokenReader notes why reading has come to an end before its time.
+type brokenReader struct {
+	io.Reader
+	err error
+}
+
+func (r *brokenReader) Read(b []byte) (int, error) {
+	n, err := r.Reader.Read(b)
+	if err != nil && !errors.Is(err, io.EOF) {
+		r.err = err
+	}
+	return n, err
 }

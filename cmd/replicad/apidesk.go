@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -181,7 +182,7 @@ func (c *apiClient) entries(ctx context.Context, yield func(ejson.Doc) error) er
 }
 
 func (c *apiClient) follow(ctx context.Context, yield func(ejson.Doc) error) error {
-	return c.send(ctx, http.MethodGet, "/outbox/watch", nil, func(r io.Reader) error {
+	err := c.send(ctx, http.MethodGet, "/outbox/watch", nil, func(r io.Reader) error {
 		return readLines(r, func(d ejson.Doc) error {
 			if err := errorOf(d); err != nil {
 				return err
@@ -189,6 +190,7 @@ func (c *apiClient) follow(ctx context.Context, yield func(ejson.Doc) error) err
 			return yield(d)
 		})
 	})
+	return cmp.Or(err, ctx.Err(), errDaemonEnded)
 }
 
 func (c *apiClient) retry(ctx context.Context, id string) error {

@@ -3,6 +3,9 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -119,5 +122,41 @@ func TestIndexDisk(t *testing.T) {
 	_, err := src.index(t.Context(), indexRequest{collection: "c", add: store.IndexOptions{Keys: []string{"a"}}})
 	if !errors.Is(err, full) || isUsage(err) {
 		t.Fatalf("got %v", err)
+	}
+}
+
+// TestDaemonEnds has who watches a daemon told that it has ended, be it in the midst of a
+// line.
+func TestDaemonEnds(t *testing.T) {
+	srv := startServe(t, "--load", "fruit="+fruitFile(t))
+	for _, args := range [][]string{{"watch", "fruit"}, {"outbox", "watch"}} {
+		d := startSync(t, "ws://"+srv.addr, "--sub", "fruit")
+		await(t, d.addr, whole)
+		var errs strings.Builder
+		out, told := io.Pipe()
+		code := make(chan int, 1)
+		go func() {
+			code <- run(t.Context(), append(args, "--addr", d.addr), strings.NewReader(""), told, &errs)
+		}()
+		if _, err := out.Read(make([]byte, 1<<16)); err != nil { // it has begun
+			t.Fatal(err)
+		}
+		go io.Copy(io.Discard, out)
+		d.stop()
+		if got := <-code; got != exitFailed || !strings.Contains(errs.String(), "the daemon has ended") {
+			t.Errorf("%q: exit %d, %q", args, got, errs.String())
+		}
+		told.Close()
+	}
+
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"_id":"a"}`+"\n"+`{"_id"`)
+		_ = http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler)
+	}))
+	defer web.Close()
+	got := replicad(t.Context(), "", "find", "fruit", "--addr", web.URL)
+	if got.code != exitFailed || !strings.Contains(got.errors, "has ended in the midst of its answer") {
+		t.Errorf("half an answer: exit %d, %q", got.code, got.errors)
 	}
 }
