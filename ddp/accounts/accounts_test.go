@@ -163,6 +163,14 @@ func TestSecondFactor(t *testing.T) {
 		if got := with(now); got != "invalid-2fa-code" {
 			t.Errorf("twice: %q", got)
 		}
+		// A clock that was a year ahead when a code was used locks nobody out for a year.
+		err := w.store.Update(t.Context(), w.alice, func(u *accounts.User) error { u.TOTPStep += 1_000_000; return nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, again := with(now), with(now); got != "" || again != "invalid-2fa-code" {
+			t.Errorf("after the clock was put right: %q, then %q", got, again)
+		}
 		time.Sleep(time.Minute)
 		if c.call("disableUser2fa"); c.call("login", byName("alice", "wonder")).code() != "" {
 			t.Error("not disabled")

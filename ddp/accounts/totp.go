@@ -111,8 +111,12 @@ func (a *Accounts) checkCode(ctx context.Context, userID string, v ejson.Value) 
 		return errNoCode
 	}
 	err := a.store.Update(ctx, userID, func(u *User) error {
-		step, ok := stepOf(u.TOTP, v.Str(), time.Now())
-		if !ok || step <= u.TOTPStep {
+		now := time.Now()
+		step, ok := stepOf(u.TOTP, v.Str(), now)
+		// A code that was used in the future was used when a clock went wrong. It must not
+		// lock its user out until then.
+		used := u.TOTPStep <= now.Unix()/totpPeriod+1 && step <= u.TOTPStep
+		if !ok || used {
 			return errWrongCode
 		}
 		u.TOTPStep = step
