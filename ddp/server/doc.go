@@ -67,8 +67,12 @@
 // [Server.WrapMethods], WrapPublications, WrapIncoming and WrapOutgoing put middleware
 // around methods, publications and frames. [Server.Limit] bounds how often something
 // may be asked for; [Server.Tap] watches frames, without their secrets; Server.Stats
-// and Session.Stats count, print as one line, and count anew after ResetStats. [Server.SetStrategy] has sessions remember less of a
-// collection than the documents.
+// and Session.Stats count, print as one line, and count anew after ResetStats.
+// [Server.SetStrategy] has sessions remember less of a collection than the documents.
+//
+// A panic in one of them is logged, and ends what it stands around and no more: the call,
+// the subscription, or the session whose frame it was, with close code 1011. One of Tap
+// ends nothing.
 //
 // # Connections of the owner's
 //
