@@ -21,9 +21,24 @@ func writeTable(b *strings.Builder, r *Results) {
 			writeKind(b, r, names)
 		}
 	}
-	fmt.Fprintf(b, "– means that the peer has nothing of the kind, or no call for it. Where a round takes long there are fewer, with fewer operations: 3×2 ops are three rounds of two, and cold is the very first run, where there was no time for another. N is the same for all. nobody told: there are no observers, and the figure is that of the changes alone; id only, no index: it has no other, or none; a file: it has no store in memory; cached: the same question again is answered from a cache of results; no sync: what is written may be lost with the machine. Questions of W2 and W6 are of 4,096 documents in turn, of W3 and W5 64 different ones; a file of W8 is in the system's cache.\n\n")
+	fmt.Fprint(b, legend)
 	writeHoles(b, r)
 }
+
+// legend says what stands in the cells.
+const legend = `How to read it:
+
+- "–": the peer has nothing of the kind, or no call for it.
+- "3×2 ops": three rounds of two operations, where a round takes long; "cold" is the very
+  first run, where there was no time for another. The documents are as many for all.
+- "nobody told": it has no observers, and the figure is that of the changes alone.
+- "id only", "no index": it has no other index, or none at all. "a file": it has no store in
+  memory. "cached": the same question again is answered from a cache of results. "no
+  sync": what is written may be lost with the machine.
+- W2 and W6 are about 4,096 documents in turn, W3 and W5 ask 64 different questions. The
+  file of W8 is in the system's cache. W10 writes 20,000 documents.
+
+`
 
 // writeHoles writes a line for each reason that a peer did not do a workload.
 func writeHoles(b *strings.Builder, r *Results) {
