@@ -80,7 +80,8 @@ func (s State) String() string {
 // then the subscriptions. So a call may run twice at servers that do not remember ids; a
 // call of Reconnecting.Conn ends with its session instead. Where the server closes a session
 // since a message was too big for it, the biggest that was unanswered has failed, and is not
-// sent again. What is unanswered is kept in memory only.
+// sent again; where the server's was beyond Options.MaxMessage, all calls that were sent
+// have, for it may be the result of any. What is unanswered is kept in memory only.
 //
 // After Reconnected the events begin anew: documents are added again, and those which
 // went meanwhile are not removed. (Package sync finds the difference.)
@@ -302,6 +303,11 @@ func (k *Reconnecting) session() (kind StateKind, held time.Duration, err error)
 	if errors.As(c.Err(), &closed) && closed.Code == wire.CodeTooBig {
 		k.r.tooBig(c, closed)
 	}
+	// To resume the session would bring the same message again.
+	tooBig := errors.As(c.Err(), new(*TooBigError))
+	if tooBig {
+		k.r.lose(c, c.Err())
+	}
 	select {
 	case <-k.kick: // it was asked for while there was a session
 	default:
@@ -309,6 +315,9 @@ func (k *Reconnecting) session() (kind StateKind, held time.Duration, err error)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.conn, k.at = nil, c.Position()
+	if tooBig {
+		k.at = Position{}
+	}
 	k.total.Stats = k.total.plus(c.total())
 	if err == nil {
 		err = c.Err()

@@ -63,6 +63,24 @@ func (r *router) tooBig(c *Conn, why *CloseError) {
 	}
 }
 
+// lose ends the calls that were sent on c and are unanswered.
+func (r *router) lose(c *Conn, why error) {
+	r.mu.Lock()
+	var calls []*Call
+	for id, call := range r.calls {
+		if call.sent == c {
+			calls = append(calls, call)
+			delete(r.calls, id)
+			call.tell()
+		}
+	}
+	r.mu.Unlock()
+	for _, call := range calls {
+		call.Err = unanswered(call, why)
+		call.complete()
+	}
+}
+
 // resend sends on c all that was not sent there, and then makes it the session to which
 // requests are sent.
 func (r *router) resend(c *Conn) {

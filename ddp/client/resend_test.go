@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -226,4 +227,44 @@ func TestTooBigToSend(t *testing.T) {
 		wait()
 		<-k.Done()
 	})
+}
+
+// TestTooBigToReceive: a result beyond the limit fails its call, which is not made again,
+// and the next session is a new one.
+func TestTooBigToReceive(t *testing.T) {
+	var calls, resumed atomic.Int64
+	url := serveSocket(t, func(tr Transport) {
+		c, err := accept(tr)
+		if err != nil {
+			return
+		}
+		if c.Session != "" {
+			resumed.Add(1)
+		}
+		for {
+			frame, err := tr.Read()
+			if err != nil {
+				return
+			}
+			m, _ := ddp.Decode(frame)
+			call, ok := m.(ddp.Method)
+			if !ok {
+				continue
+			}
+			calls.Add(1)
+			say(tr, ddp.Result{ID: call.ID, Value: ejson.StringValue(strings.Repeat("x", int(call.Params.At(0).Number())))})
+		}
+	})
+	k := NewReconnecting(url, ReconnectOptions{Options: Options{Logger: silent, MaxMessage: 1000}})
+	defer func() { k.Close(); <-k.Done() }()
+	var big *TooBigError
+	if _, err := k.Call(t.Context(), "m", 1001); !errors.As(err, &big) {
+		t.Error(err)
+	}
+	if v, err := k.Call(t.Context(), "m", 10); err != nil || v.Str() != "xxxxxxxxxx" {
+		t.Error(v, err)
+	}
+	if calls.Load() != 2 || resumed.Load() != 0 {
+		t.Errorf("%d calls, %d sessions resumed", calls.Load(), resumed.Load())
+	}
 }
