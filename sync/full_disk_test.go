@@ -62,6 +62,52 @@ func TestDoOnFullDisk(t *testing.T) {
 	})
 }
 
+// TestSquashOnFullDisk: a call that cannot be kept leaves the one whose place it was to
+// take, which was promised.
+func TestSquashOnFullDisk(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "replica.db")
+	signal.Ignore(syscall.SIGXFSZ)
+	defer signal.Reset(syscall.SIGXFSZ)
+	var was syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &was); err != nil {
+		t.Skip("no limit on the size of files here:", err)
+	}
+	defer syscall.Setrlimit(syscall.RLIMIT_FSIZE, &was)
+	inScene(t, func(t *testing.T, sc *scene) {
+		sc.refuse = errors.New("away")
+		sc.open(kept(path))
+		sc.stubs()
+		insert := func(size int) Method {
+			return Method{Name: "insert", Params: []any{map[string]any{"_id": "x", "text": strings.Repeat("x", size)}}, Squash: "x"}
+		}
+		sc.must(insert(1))
+		one := sc.must(insert(2))
+		full := was
+		full.Cur = 1 << 20
+		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &full); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 { // also where it was put again
+			if _, err := sc.r.Do(t.Context(), insert(2<<20)); err == nil {
+				t.Error("promised")
+			}
+			sc.outbox("insert queued")
+			sc.has("items", `{"_id":"x","text":"xx"}`)
+		}
+		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &was); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		sc.refuse = nil
+		sc.r.Reconnect()
+		m := sc.accept().wantMethod("insert")
+		if m["id"] != one.ID() {
+			t.Errorf("sent %v", m["id"])
+		}
+		sc.shadows(1)
+	})
+}
+
 // TestDoOnFullDiskAtClose: what could not be kept is not promised because the replica is
 // closed at that very moment.
 func TestDoOnFullDiskAtClose(t *testing.T) {

@@ -25,7 +25,8 @@ type Method struct {
 	// Squash, if not "", is what the call sets as a whole: a later call of the same user
 	// with the same Squash takes its place in the outbox, as long as it was not sent. The
 	// earlier one then ends with ErrSuperseded, and what its stub foretold goes in the
-	// commit that brings what the later one's foretells. Only for Do.
+	// commit that brings what the later one's foretells; where Do cannot keep the later
+	// one, the earlier is in the outbox again. Only for Do.
 	Squash string
 }
 

@@ -18,6 +18,7 @@ type durable struct {
 	refusals int       // how often it was refused and tried again
 	after    time.Time // not to be sent before
 	err      error     // of the last refusal
+	took     *call     // the one on disk whose place it has, until it is there itself
 }
 
 // retired is a call of the outbox that has ended.

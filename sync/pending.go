@@ -2,7 +2,6 @@ package sync
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"time"
 
@@ -45,8 +44,9 @@ func (r *Replica) Do(ctx context.Context, m Method) (*Pending, error) {
 		return p, nil
 	}
 	if err := r.db.Flush(ctx, c.kept.made); err != nil {
-		if errors.Is(p.Cancel(), ErrSent) {
-			return p, nil // another's write has brought it to disk, and it was sent
+		sent := false
+		if r.do(context.Background(), func(l *loop) { sent = l.unmake(c) }) == nil && sent {
+			return p, nil // another's write has brought it to disk
 		}
 		return nil, err
 	}

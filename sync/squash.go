@@ -20,10 +20,42 @@ func (l *loop) superseded(c *call) *call {
 	if c.kept == nil || c.method.Squash == "" {
 		return nil
 	}
-	if old := l.latest[c.squashKey()]; old != nil && l.neverSent(old) {
-		return old
+	old := l.latest[c.squashKey()]
+	if old == nil || !l.neverSent(old) {
+		return nil
 	}
-	return nil
+	if c.kept.took = old; l.r.db != nil && old.kept.made > l.r.db.Durable() {
+		c.kept.took = old.kept.took // nobody was promised the other
+	}
+	old.kept.took = nil
+	return old
+}
+
+// unmake takes back a call that could not be kept, and puts the one again whose place it
+// took: that was promised. It reports whether the call was sent all the same.
+func (l *loop) unmake(c *call) (sent bool) {
+	if c.kept.attempts > 0 || !l.neverSent(c) {
+		return c.kept.attempts > 0
+	}
+	l.giveUp(c, ErrCancelled)
+	l.recordRetired()
+	was := c.kept.took
+	if was == nil {
+		return false
+	}
+	again := newCall(was.method, was.params)
+	again.id, again.wire, again.user, again.seed = was.id, was.wire, was.user, was.seed
+	k := *was.kept
+	again.kept = &k
+	if err := l.foresee(again, nil); err != nil { // its stub thinks otherwise by now
+		l.log.Info("sync: a call is in the outbox again, and shows nothing", "id", again.id, "method", again.method.Name, "err", err)
+		l.recordCalls(again)
+		again.kept.seq = l.seq
+	}
+	again.kept.made = was.kept.made // the disk had it
+	l.enqueue(again)
+	l.align()
+	return false
 }
 
 // strike takes a superseded call out of the outbox, in the transaction that puts its
