@@ -20,7 +20,7 @@ import (
 // and the owner of the old one; where that cannot be, nothing is changed. If the path is a
 // symbolic link, what it leads to is compacted.
 func Compact(ctx context.Context, path string) error {
-	if real, err := filepath.EvalSymlinks(path); err == nil {
+	if real, err := filepath.EvalSymlinks(path); err == nil && path != "" {
 		path = real
 	}
 	for {

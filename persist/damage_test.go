@@ -197,7 +197,9 @@ func TestNotOurs(t *testing.T) {
 		{write("zeros", strings.Repeat("\x00", 40_000)), "not a replicad file"},
 		{filepath.Join(dir, "none", "replica.db"), "make it first"},
 		{foreign, "another program"},
-		{os.DevNull, "not a replicad file"},
+		{os.DevNull, "not a replicad file but a device"},
+		{"", "the path is empty"},
+		{filepath.Join(dir, "a.json", "replica.db"), "replica.db\": "},
 	} {
 		before, _ := os.ReadFile(c.path)
 		db, err := Open(context.Background(), c.path, Options{})
@@ -208,6 +210,9 @@ func TestNotOurs(t *testing.T) {
 		}
 		if !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), c.path) {
 			t.Errorf("%s: %v\nwant %q and the path", c.path, err, c.want)
+		}
+		if c.path != "" && c.path != dir && strings.Count(err.Error(), c.path) > 1 {
+			t.Errorf("the path is named twice: %v", err)
 		}
 		if _, cerr := Check(context.Background(), c.path); cerr == nil {
 			t.Errorf("Check of %s finds nothing", c.path)

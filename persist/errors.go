@@ -3,6 +3,7 @@ package persist
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 )
 
 var (
@@ -89,6 +90,9 @@ func within(doing, path string, err error) error {
 	case errors.As(err, &f):
 		f.Path = path
 		return f
+	}
+	if p, ok := err.(*fs.PathError); ok && p.Path == path {
+		err = p.Err // the path is named once
 	}
 	return fmt.Errorf("persist: %s %q: %w", doing, path, err)
 }

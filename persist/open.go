@@ -172,14 +172,29 @@ func attach(path string, opts Options, bolt *bbolt.DB, file *os.File) (*DB, erro
 func probe(path string) (empty bool, err error) {
 	info, err := os.Stat(path)
 	switch {
+	case path == "":
+		return false, errors.New("the path is empty; name a file")
 	case err != nil:
 		return false, err
 	case info.IsDir():
 		return false, fmt.Errorf("it is a directory; name a file in it, such as %q", filepath.Join(path, "replica.db"))
 	case !info.Mode().IsRegular():
-		return false, errNotOurs("a %s", info.Mode().Type())
+		return false, errNotOurs("a %s", kind(info.Mode()))
 	}
 	return info.Size() == 0, nil
+}
+
+// kind says what something is that is neither a file nor a folder.
+func kind(m fs.FileMode) string {
+	switch {
+	case m&fs.ModeDevice != 0:
+		return "device"
+	case m&fs.ModeNamedPipe != 0:
+		return "named pipe"
+	case m&fs.ModeSocket != 0:
+		return "socket"
+	}
+	return "special file"
 }
 
 // openBolt opens a bbolt file that has been verified, or to be verified if only

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestSymbolicLink has a link at the path, to nothing at first: the file is made where it
@@ -76,5 +77,55 @@ func TestFolderForbidden(t *testing.T) {
 	_, err := Open(context.Background(), filepath.Join(dir, "replica.db"), Options{})
 	if !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), "no file can be made in the folder") || strings.Contains(err.Error(), ".new-") {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestGone deletes the file while it is open, puts another in its place, and moves it:
+// what would be lost is not acknowledged.
+func TestGone(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		do   func(path string) error
+		gone bool
+	}{
+		{"deleted", os.Remove, true},
+		{"replaced", func(path string) error {
+			other := path + ".other"
+			if err := os.WriteFile(other, []byte("other"), 0o600); err != nil {
+				return err
+			}
+			return os.Rename(other, path)
+		}, true},
+		{"moved", func(path string) error { return os.Rename(path, filepath.Join(filepath.Dir(path), "moved.db")) }, false},
+	} {
+		path := tempFile(t)
+		db := mustOpen(t, path, Options{Delay: time.Hour})
+		if err := db.Append(small(1)); err != nil {
+			t.Fatal(err)
+		}
+		mustFlush(t, db, 1)
+		if err := c.do(path); err != nil {
+			t.Fatal(err)
+		}
+		if err := db.Append(small(2)); err != nil {
+			t.Fatal(err)
+		}
+		err := db.Flush(context.Background(), 2)
+		if !c.gone {
+			if err != nil {
+				t.Errorf("%s: %v", c.name, err)
+			}
+			mustClose(t, db)
+			continue
+		}
+		if err == nil || !strings.Contains(err.Error(), "deleted or replaced") || !strings.Contains(err.Error(), path) {
+			t.Errorf("%s: Flush: %v", c.name, err)
+		}
+		if db.Err() == nil || db.Durable() != 1 {
+			t.Errorf("%s: %v, durable %d", c.name, db.Err(), db.Durable())
+		}
+		if err := db.Close(); err == nil || !strings.Contains(err.Error(), "1 changes after commit 1 are lost") {
+			t.Errorf("%s: Close: %v", c.name, err)
+		}
 	}
 }
