@@ -16,8 +16,11 @@ type pastSub struct {
 	asked int   // number of the link on which it was asked for last
 }
 
-// maxPast bounds the subscriptions whose end is remembered.
-const maxPast = 1024
+// How many subscriptions are remembered when they have ended, and with ids of what length.
+const (
+	maxPast   = 1024
+	maxPastID = 64
+)
 
 // repeated reports whether a sub asks, on a new connection, for a subscription that the
 // client had: one that lives, or has ended without the client's having heard of it when
@@ -44,7 +47,7 @@ func (s *Session) repeated(l *link, id string) bool {
 
 // endedLocked notes the end of a subscription, before its nosub is sent.
 func (s *Session) endedLocked(p *Publication) {
-	if s.server.grace() <= 0 || !lasting(p.id) {
+	if s.server.grace() <= 0 || len(p.id) > maxPastID || !lasting(p.id) {
 		return
 	}
 	if len(s.pastSubs) >= maxPast { // forgotten are first those that nobody will be told again
