@@ -146,34 +146,42 @@ func (b *block) search(key []byte, slot uint64) (i int, found bool) {
 	if side != 0 {
 		return b.end(side), false
 	}
-	lo := b.firstHead(r.head)
-	if lo == b.len() || b.heads[lo] != r.head {
-		return lo, false
-	}
 	hi := b.len()
 	if r.head != 1<<64-1 {
 		hi = b.firstHead(r.head + 1)
 	}
-	// The entry of a new document comes behind all that have its key.
-	if n := b.compare(hi-1, r); n < 0 || n == 0 && b.slots[hi-1] < slot {
-		return hi, false
+	if hi == 0 {
+		return 0, false
 	}
+	// Mostly the last entry with this head says it all: it is the only one, or that of
+	// the newest document that has the key.
+	switch n := b.order(hi-1, r, slot); {
+	case n < 0:
+		return hi, false
+	case n == 0:
+		return hi - 1, true
+	}
+	lo := b.firstHead(r.head)
 	for lo < hi {
 		h := int(uint(lo+hi) >> 1)
-		n := b.compare(h, r)
-		if n == 0 {
-			n = cmp.Compare(b.slots[h], slot)
-			if n == 0 {
-				return h, true
-			}
-		}
-		if n < 0 {
+		switch n := b.order(h, r, slot); {
+		case n == 0:
+			return h, true
+		case n < 0:
 			lo = h + 1
-		} else {
+		default:
 			hi = h
 		}
 	}
 	return lo, false
+}
+
+// order orders entry i and (r, slot).
+func (b *block) order(i int, r rest, slot uint64) int {
+	if n := b.compare(i, r); n != 0 {
+		return n
+	}
+	return cmp.Compare(b.slots[i], slot)
 }
 
 // reach returns the number of entries whose key is below bound.
@@ -314,12 +322,14 @@ func (b *block) push(key []byte, slot uint64) {
 // common returns how many bytes a and b begin with alike.
 func common(a, b string) int {
 	n := min(len(a), len(b))
-	for i := range n {
-		if a[i] != b[i] {
-			return i
-		}
+	if a[:n] == b[:n] {
+		return n // by far the most frequent
 	}
-	return n
+	i := 0
+	for a[i] == b[i] {
+		i++
+	}
+	return i
 }
 
 // widen makes room for n elements at place i. It grows by a quarter: doubling

@@ -210,7 +210,8 @@ func (c Collection[T]) delete(selector any, limit int) (n int, err error) {
 	return n, nil
 }
 
-// Indexes describes the indexes to a planner, with their sizes, in the order in which they were added.
+// Indexes describes the indexes to a planner, with their sizes, in the order in which
+// they were added.
 func (c Collection[T]) Indexes() []query.Index {
 	v := c.s.Snapshot().version(c.name)
 	if v == nil {

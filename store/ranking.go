@@ -25,8 +25,8 @@ type row struct {
 	doc  ejson.Doc
 }
 
-// add takes a document into account, and wants more. Where a number is wanted, rows is a heap of
-// the best so far with the worst of them on top.
+// add takes a document into account, and wants more. Where a number is wanted, rows is
+// a heap of the best so far with the worst of them on top.
 func (r *ranking) add(slot uint64, d ejson.Doc) bool {
 	if r.most == 0 {
 		n := len(r.keys)
