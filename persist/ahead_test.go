@@ -69,6 +69,9 @@ func TestLostTailAhead(t *testing.T) {
 		} else {
 			ahead++
 		}
+		if i%3 > 0 && len(data) == len(pages) {
+			continue
+		}
 		try := func(mixed []byte) {
 			t.Helper()
 			if err := os.WriteFile(path, mixed, 0o600); err != nil {
@@ -105,7 +108,7 @@ func TestStalePagesAhead(t *testing.T) {
 	tw, all, seqs := openImages(t, 32, 45, smallFolds)
 	path := tempFile(t)
 	refused, opened := 0, 0
-	for i := range all {
+	for i := 0; i < len(all); i += 2 {
 		for range 3 {
 			from := max(0, i-1-r.IntN(12))
 			old, new := all[from], all[i]

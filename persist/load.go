@@ -46,13 +46,14 @@ type found struct {
 type batch struct {
 	found []found
 	docs  []ejson.Doc // of found; those that are verified
+	raw   ejson.RawReader
 }
 
 // verify makes documents of what was found.
 func (b *batch) verify() error {
 	for i := len(b.docs); i < len(b.found); i++ {
 		f := &b.found[i]
-		doc, err := ejson.FromRaw(f.raw)
+		doc, err := b.raw.FromRaw(f.raw)
 		if err != nil {
 			return damaged("document in slot %d of %q: %v", f.slot, f.collection, err)
 		}
@@ -68,7 +69,7 @@ func (b *batch) clear() {
 }
 
 func newBatch() *batch {
-	return &batch{make([]found, 0, batchSize), make([]ejson.Doc, 0, batchSize)}
+	return &batch{found: make([]found, 0, batchSize), docs: make([]ejson.Doc, 0, batchSize)}
 }
 
 // records reads a file. While begin is held nothing must go ahead in it.
