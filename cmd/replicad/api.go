@@ -26,28 +26,8 @@ const maxRequest = 4 << 20
 // maxImport bounds what is imported into the outbox at once, in bytes.
 const maxImport = 64 << 20
 
-// newAPI serves a source over HTTP to programs on this machine:
-//
-//	GET  /status                                    one EJSON object
-//	POST /find    {collection, selector, sort, …}   a document a line
-//	POST /explain the same                          one EJSON object
-//	POST /count   the same                          {count}
-//	POST /distinct the same and a path              {values}
-//	POST /index    {collection, keys, unique, …} or {collection, drop}  {indexes}
-//	GET  /observers                                 a live result a line
-//	POST /watch   the same                          an event a line, until the client leaves
-//	POST /call    {method, params}                  {result} or {error}
-//	POST /do      {method, params, entity, …}       {id}, and {result} if {wait: true}
-//	GET  /outbox                                    a call a line
-//	GET  /outbox/watch                              an event a line, as of watch
-//	POST /outbox  {retry: id} or {drop: id, force}  {}
-//	POST /outbox/export {ids}                       a call a line
-//	POST /outbox/import, calls as they were exported  {imported}
-//	POST /login   {user, password, code} or {token} {user}
-//	POST /logout  {}                                {}
-//
-// A fault found before the first line is {error: {code, reason}} with a status of
-// 400, 404, 502 or 500; one found later ends the answer with such a line.
+// newAPI serves a source over HTTP to programs on this machine; doc.go has what it takes
+// and gives.
 func newAPI(src source, d desk) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, r *http.Request) {
@@ -276,6 +256,8 @@ func statusOf(err error) int {
 		return http.StatusNotFound
 	case errors.As(err, &fromServer):
 		return http.StatusBadGateway
+	case errors.Is(err, errNoLink):
+		return http.StatusServiceUnavailable
 	default:
 		return http.StatusInternalServerError
 	}

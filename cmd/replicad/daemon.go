@@ -241,6 +241,9 @@ func callReplica(ctx context.Context, r *replica.Replica, method string, args ej
 	return r.Invoke(ctx, replica.Method{Name: method, Params: params(args), NoRetry: true})
 }
 
+// errNoLink is returned for a call that could not be made.
+var errNoLink = errors.New("there is no connection to the server, and the call was not made ('replicad do' leaves it to be made when there is one)")
+
 // connected waits for a connection that is being made, and says why there is none.
 func connected(ctx context.Context, r *replica.Replica) error {
 	for st := range r.Statuses(ctx) {
@@ -248,7 +251,7 @@ func connected(ctx context.Context, r *replica.Replica) error {
 		case st.Phase == replica.Catching || st.Phase == replica.Live:
 			return nil
 		case st.Phase == replica.Offline && st.Err != nil:
-			return fmt.Errorf("there is no connection to the server, and the call was not made ('replicad do' leaves it to be made when there is one): %w", st.Err)
+			return fmt.Errorf("%w: %w", errNoLink, st.Err)
 		}
 	}
 	return cmp.Or(ctx.Err(), replica.ErrClosed)

@@ -29,5 +29,36 @@
 // have no other end, and exit with 0 then. Results go to standard output, everything
 // else to standard error.
 //
+// # The local API
+//
+// The daemon answers programs on this machine over HTTP. Bodies are EJSON, and those of
+// requests say Content-Type: application/json. A QUERY is {collection, selector, sort,
+// fields, skip, limit, hint}, of which only the collection must be there; sort and fields
+// are lists of names, with "-" as for 'replicad find'.
+//
+//	GET  /status                                    one object
+//	POST /find      a QUERY                         a document a line
+//	POST /count     a QUERY                         {count}
+//	POST /distinct  a QUERY and {path}              {values}
+//	POST /explain   a QUERY                         {plan, examined, returned, of, micros}
+//	POST /watch     a QUERY                         an event a line, until the client leaves
+//	GET  /observers                                 a live result a line
+//	POST /index     {collection, keys, name, unique, sparse, partial, ttlSeconds},
+//	                or {collection, drop}           {indexes}
+//	POST /call      {method, params}                {result}
+//	POST /do        {method, params, entity, squash, ttlSeconds, noRetry, wait}
+//	                                                {id}, and {result} if wait is true
+//	GET  /outbox                                    a call a line
+//	GET  /outbox/watch                              an event a line, as of watch
+//	POST /outbox    {retry: id} or {drop: id, force}  {}
+//	POST /outbox/export  {ids}                      a call a line
+//	POST /outbox/import  calls as exported          {imported}
+//	POST /login     {user, password, code} or {token}  {user}
+//	POST /logout    {}                              {}
+//
+// A fault found before the first line is {error: {code, reason, details}} with a status of
+// 400 (the asker's), 404, 502 (the server's, with its code), 503 (no connection to the
+// server) or 500; one found later ends the answer with such a line.
+//
 // The command composes the packages below it and has no algorithm of its own.
 package main

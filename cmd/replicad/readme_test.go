@@ -85,14 +85,21 @@ func TestReadmeNames(t *testing.T) {
 			t.Errorf("the table of commands has no %q", path)
 		}
 	}
+	doc, err := os.ReadFile("doc.go")
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, file := range []string{"api.go", "apidesk.go"} {
 		b, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, m := range regexp.MustCompile(`HandleFunc\("[A-Z]+ (/[a-z/]+)"`).FindAllStringSubmatch(string(b), -1) {
-			if !strings.Contains(table, "`"+m[1]+"`") {
-				t.Errorf("the list of the local API has no %s", m[1])
+		for _, m := range regexp.MustCompile(`HandleFunc\("([A-Z]+) (/[a-z/]+)"`).FindAllStringSubmatch(string(b), -1) {
+			if !strings.Contains(table, "`"+m[2]+"`") {
+				t.Errorf("the list of the local API has no %s", m[2])
+			}
+			if !regexp.MustCompile("//\t" + m[1] + " +" + m[2] + " ").Match(doc) {
+				t.Errorf("the package comment has no %s %s", m[1], m[2])
 			}
 		}
 	}

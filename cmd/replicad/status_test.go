@@ -73,6 +73,15 @@ func TestCallOffline(t *testing.T) {
 	d := startSync(t, "ws://127.0.0.1:1", "--max-backoff", "1h")
 	await(t, d.addr, alone)
 	refused(t, exitFailed, "the call was not made ('replicad do' leaves it", "call", "m", "--addr", d.addr)
+	res, err := http.Post("http://"+d.addr+"/call", "application/json", strings.NewReader(`{"method":"m"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	if res.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("POST /call: %s", res.Status)
+	}
+	http.DefaultClient.CloseIdleConnections()
 	if st := await(t, d.addr, alone); !st.Field("calls").IsMissing() {
 		t.Errorf("a call waits: %v", st)
 	}
