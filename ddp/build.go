@@ -16,12 +16,13 @@ func (p *parts) message(frame []byte) (Message, error) {
 	switch p.msg {
 	case "added":
 		id, err := p.document()
-		if p.have&keyFields == 0 {
+		if p.clear(); p.fields.IsZero() {
 			p.fields = ejson.Make()
 		}
 		return Added{Collection: p.collection, ID: id, Fields: p.fields}, err
 	case "changed":
 		id, err := p.document()
+		p.clear()
 		return Changed{Collection: p.collection, ID: id, Fields: p.fields, Cleared: p.cleared}, err
 	case "removed":
 		id, err := p.document()
@@ -29,7 +30,7 @@ func (p *parts) message(frame []byte) (Message, error) {
 	case "addedBefore":
 		id, err := p.document()
 		before, err2 := p.beforeID()
-		if p.have&keyFields == 0 {
+		if p.fields.IsZero() {
 			p.fields = ejson.Make()
 		}
 		return AddedBefore{Collection: p.collection, ID: id, Fields: p.fields, Before: before}, errors.Join(err, err2)
@@ -70,6 +71,17 @@ func (p *parts) message(frame []byte) (Message, error) {
 		return ErrorMessage{Reason: p.reason, Offending: p.offending}, nil
 	}
 	return Unknown{Type: p.msg, Raw: bytes.Clone(frame)}, nil
+}
+
+// clear takes the fields away that are cleared as well, as Meteor's client does.
+func (p *parts) clear() {
+	for _, name := range p.cleared {
+		if !p.fields.Field(name).IsMissing() {
+			if p.fields = p.fields.Without(name); p.fields.Len() == 0 {
+				p.fields = ejson.Doc{}
+			}
+		}
+	}
 }
 
 // document returns the id of the document that a data message is about.

@@ -72,6 +72,12 @@ func TestCodec(t *testing.T) {
 			Changed{Collection: "c", ID: oid.ID(), Fields: fields(`{"a":null}`), Cleared: []string{"x", "y"}}},
 		{`{"msg":"changed","collection":"c","id":"--x","cleared":["x"]}`,
 			Changed{Collection: "c", ID: ejson.StringID("-x"), Cleared: []string{"x"}}},
+		{`{"msg":"changed","collection":"c","id":"x","fields":{"a":1,"b":2},"cleared":["a","z"]} → {"msg":"changed","collection":"c","id":"x","fields":{"b":2},"cleared":["a","z"]}`,
+			Changed{Collection: "c", ID: ejson.StringID("x"), Fields: fields(`{"b":2}`), Cleared: []string{"a", "z"}}},
+		{`{"msg":"changed","collection":"c","id":"x","cleared":["a"],"fields":{"a":1}} → {"msg":"changed","collection":"c","id":"x","cleared":["a"]}`,
+			Changed{Collection: "c", ID: ejson.StringID("x"), Cleared: []string{"a"}}},
+		{`{"msg":"added","collection":"c","id":"x","cleared":["a"],"fields":{"a":1}} → {"msg":"added","collection":"c","id":"x"}`,
+			Added{Collection: "c", ID: ejson.StringID("x"), Fields: ejson.Make()}},
 		// What servers of other languages write for nothing.
 		{`{"msg":"added","collection":"c","id":"x","fields":null,"cleared":null} → {"msg":"added","collection":"c","id":"x"}`,
 			Added{Collection: "c", ID: ejson.StringID("x"), Fields: ejson.Make()}},

@@ -95,7 +95,6 @@ const (
 	keyCollection
 	keyName
 	keyMethod
-	keyFields
 	keyBefore
 )
 
@@ -143,12 +142,9 @@ func (d *Decoder) value(key []byte) (err error) {
 	case "id":
 		err = d.id()
 	case "fields":
-		p.fields = ejson.Doc{}
-		if p.have &^= keyFields; d.null() {
-			break
+		if p.fields = (ejson.Doc{}); !d.null() {
+			p.fields, err = d.in.DocValue()
 		}
-		p.have |= keyFields
-		p.fields, err = d.in.DocValue()
 	case "cleared":
 		p.cleared, err = d.texts()
 		for i, name := range p.cleared {

@@ -13,7 +13,8 @@
 // # What is tolerated
 //
 // Keys may come in any order, a key that comes twice counts as it came last, and keys
-// that a message of that kind does not have are skipped, whatever is in them. Where servers and clients in use differ, both are
+// that a message of that kind does not have are skipped, whatever is in them; a field that
+// is both set and cleared is cleared. Where servers and clients in use differ, both are
 // taken: connected without session, updated that names one method by id instead
 // of a list, fields missing or null in added and changed, lists that are null,
 // cleared in added, document and method ids that are numbers (in what a server
