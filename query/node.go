@@ -34,21 +34,19 @@ type field struct {
 func (n *field) match(v ejson.Value) bool {
 	depth := 0
 	if v.Kind() == ejson.Object {
-		v, depth = n.path.trail.In(v.Doc())
+		if v, depth = n.path.trail.In(v.Doc()); depth == len(n.path.segs) {
+			return n.leaf(v)
+		}
 	}
-	return n.judge(v, depth)
+	return n.beyond(v, depth)
 }
 
-// judge is match for the value that the first names of the path lead to, through no
-// list.
-func (n *field) judge(v ejson.Value, depth int) bool {
-	segs := n.path.segs[depth:]
-	if len(segs) == 0 {
-		return n.leaf(v)
-	}
+// beyond is match for what is no document, to which the first names of the path lead.
+func (n *field) beyond(v ejson.Value, depth int) bool {
 	if v.Kind() != ejson.List {
 		return n.leaf(ejson.Value{})
 	}
+	segs := n.path.segs[depth:]
 	for i := range n.clauses {
 		if _, ok := n.clauses[i].seek(v, segs, depth == 0); !ok {
 			return false

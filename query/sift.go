@@ -68,10 +68,10 @@ func (n *field) sift(c *clause, docs []ejson.Doc, in uint64) (out uint64) {
 		v, depth := n.path.trail.In(docs[i])
 		var ok bool
 		switch {
-		case v.Kind() == ejson.List:
-			ok = n.judge(v, depth)
 		case depth < len(n.path.segs):
-			ok = c.pred.test(ejson.Value{}) != c.deny
+			ok = n.beyond(v, depth)
+		case v.Kind() == ejson.List:
+			ok = n.leaf(v)
 		default:
 			ok = c.pred.test(v) != c.deny
 		}
