@@ -4,6 +4,7 @@ import (
 	"hash/maphash"
 	"math/bits"
 	"runtime"
+	"slices"
 	"sync/atomic"
 
 	"github.com/replicad/replicad/ddp/ejson"
@@ -196,6 +197,22 @@ func (v *version) prefetch(ids []ejson.ID) {
 		fetch(docs[:len(found)])
 		ids = ids[n:]
 	}
+}
+
+// byIDs looks ids up and returns what there is, in the order of insertion and each
+// once.
+func (v *version) byIDs(ids []ejson.ID) []located {
+	found := make([]located, 0, len(ids))
+	if len(ids) > 2 {
+		v.prefetch(ids[:min(len(ids), prefetched)])
+	}
+	for _, id := range ids {
+		if slot, d, ok := v.find(hashID(id), id); ok {
+			found = append(found, located{slot, d})
+		}
+	}
+	bySlot(found)
+	return slices.CompactFunc(found, func(a, b located) bool { return a.slot == b.slot })
 }
 
 // most is how many places may be taken. From three quarters on, one search in ten

@@ -177,16 +177,7 @@ func (sp *Spec) candidates(v *version, p *planned, w *window) {
 			return
 		}
 		v.pages.eachPage(func(first uint64, page []ejson.Doc) bool {
-			fetch(page)
-			for k := range page {
-				if d := page[k]; !d.IsZero() {
-					w.met++
-					if m.Match(d) && !w.pass(first+uint64(k), d) {
-						return false
-					}
-				}
-			}
-			return true
+			return w.choose(m, page, func(i int) uint64 { return first + uint64(i) })
 		})
 	}
 }
@@ -211,18 +202,35 @@ func pass(v *version, slots []uint64, w *window) {
 	}
 }
 
+// choose passes on those of some documents that match, and reports whether it wants
+// more. Where it may want all of them, each condition is asked of all before the next:
+// a scan takes a fifth less.
+func (w *window) choose(m *query.Matcher, docs []ejson.Doc, slot func(i int) uint64) bool {
+	fetch(docs)
+	all, in := w.most(len(docs)) == len(docs), uint64(0)
+	if all {
+		in = m.Select(docs)
+	}
+	for i := range docs {
+		if docs[i].IsZero() {
+			continue
+		}
+		w.met++
+		if (in>>i&1 != 0 || !all && m.Match(docs[i])) && !w.pass(slot(i), docs[i]) {
+			return false
+		}
+	}
+	return true
+}
+
 // filter passes on the documents at some slots that match.
 func filter(v *version, slots []uint64, m *query.Matcher, w *window) {
 	var docs [pageLen]ejson.Doc
 	for len(slots) > 0 {
 		n := min(len(slots), len(docs))
 		v.pages.read(slots[:n], &docs)
-		fetch(docs[:n])
-		for i := range docs[:n] {
-			w.met++
-			if m.Match(docs[i]) && !w.pass(slots[i], docs[i]) {
-				return
-			}
+		if !w.choose(m, docs[:n], func(i int) uint64 { return slots[i] }) {
+			return
 		}
 		slots = slots[n:]
 	}
@@ -246,22 +254,6 @@ func (sp *Spec) firstOfKey(v *version, p *planned, w *window) bool {
 		return true
 	})
 	return true
-}
-
-// byIDs looks ids up and returns what there is, in the order of insertion and each
-// once.
-func (v *version) byIDs(ids []ejson.ID) []located {
-	found := make([]located, 0, len(ids))
-	if len(ids) > 2 {
-		v.prefetch(ids[:min(len(ids), prefetched)])
-	}
-	for _, id := range ids {
-		if slot, d, ok := v.find(hashID(id), id); ok {
-			found = append(found, located{slot, d})
-		}
-	}
-	bySlot(found)
-	return slices.CompactFunc(found, func(a, b located) bool { return a.slot == b.slot })
 }
 
 // walkSorted passes on documents in the order of an index, and those that tie in
