@@ -13,14 +13,14 @@
 // # What is tolerated
 //
 // Keys may come in any order, a key that comes twice counts as it came last, and keys
-// that a message of that kind does not have are skipped, whatever is in them; a field that
-// is both set and cleared is cleared. Where servers and clients in use differ, both are
-// taken: connected without session, updated that names one method by id instead
-// of a list, fields missing or null in added and changed, lists that are null,
-// cleared in added, document and method ids that are numbers (in what a server
-// sends), an error that is text instead of an object. A connect with a version or a list of versions that
-// cannot be read decodes as one without, so that the answer is failed and not
-// error, as Meteor's servers give it.
+// that a message of that kind does not have are skipped, whatever is in them. A field
+// that is both set and cleared is cleared. Where servers and clients in use differ,
+// both are taken: connected without session, updated that names one method by id
+// instead of a list, fields missing or null in added and changed, lists that are null,
+// cleared in added, document and method ids that are numbers (in what a server sends),
+// an error that is text instead of an object. A connect with a version or a list of
+// versions that cannot be read decodes as one without, so that the answer is failed
+// and not error, as Meteor's servers give it.
 //
 // An object whose msg is missing or unknown is not an error: it decodes as
 // [Unknown], which a client ignores and a server refuses. A frame that is broken
