@@ -73,19 +73,19 @@ func (l *loop) updated(s *session, wires []string) {
 		if l.wrote[id] != nil {
 			s.release = append(s.release, id)
 		}
+		delete(s.calls, id) // also of one that was dropped
 		if c == nil {
 			continue
 		}
 		reached(stepUpdated)
-		delete(s.calls, id)
-		c.updatedOn = s.conn.Session()
-		if c.visible {
-			continue
-		}
-		if c.kept != nil {
-			entries = append(entries, c)
-		} else {
+		switch {
+		case c.kept == nil && !c.visible:
 			s.updated = append(s.updated, c)
+		case c.kept != nil:
+			c.updatedOn = s.conn.Session()
+			if !c.visible {
+				entries = append(entries, c)
+			}
 		}
 	}
 	s.unblocked()

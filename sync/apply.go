@@ -46,6 +46,7 @@ func (l *loop) settle(s *session) {
 		l.vouch(s, sub.markReady)
 	}
 	for _, c := range updated {
+		c.updatedOn = s.conn.Session() // whose position is behind the data, from here on
 		l.vouch(s, func() { l.visible(c) })
 	}
 }

@@ -30,8 +30,9 @@ type call struct {
 	result  *ddp.Result // nil: not yet
 	fault   error       // the result cannot be read
 	visible bool        // its writes are in the store
-	// updatedOn is the session that said updated last, or whose data were the first after
-	// the answer: one that is taken up may not say it again.
+	// updatedOn is the session that said updated last, with the data before it in the
+	// store, or whose data were the first after the answer: one that is taken up may not
+	// say it again.
 	updatedOn string
 
 	done  chan struct{}
@@ -303,12 +304,17 @@ func (l *loop) pump() {
 	}
 }
 
+// message is the call as it is sent.
+func (c *call) message() ddp.Method {
+	return ddp.Method{ID: c.wire, Name: c.method.Name, Params: c.params, RandomSeed: c.seed}
+}
+
 // sendCall sends a call. While one with Wait is outstanding all data are held up,
 // so that what it changes (the user, say) shows as one.
 func (l *loop) sendCall(s *session, c *call) {
 	c.sent = true
 	l.flying++
-	s.out = append(s.out, ddp.Method{ID: c.wire, Name: c.method.Name, Params: c.params, RandomSeed: c.seed})
+	s.out = append(s.out, c.message())
 	if c.method.Wait && !c.visible {
 		s.calls[c.id] = struct{}{}
 		if s.limitAt.IsZero() {

@@ -249,6 +249,44 @@ func TestResumeFromFile(t *testing.T) {
 			p = sc.quoted("s2", 6).takenUp("s2")
 			p.wantMethod("logout") // the session is still hers
 		}},
+		{"a call whose data were held up does not return before they come again", func(t *testing.T, sc *scene, path string) {
+			sc.liveKept(path, "a")
+			sc.open(kept(path))
+			p := sc.quoted("s1", 3).takenUp("s1")
+			p.wantSub("s")
+			sub := sc.subscribe("s", "x")
+			sc.isReady(sub, true)
+			wait := sc.must(Method{Name: "w", Wait: true})
+			w := p.wantMethod("w") // holds data up until it is updated
+			if err := wait.Drop(); err != nil {
+				t.Error(err)
+			}
+			o := sc.call(Method{Name: "m"})
+			m := p.wantMethod("m")
+			p.added("b", 1)
+			p.answer(m, `,"result":1`)
+			sc.came(o, nil, errPending)
+			sc.lose(p)
+			p = sc.quoted("s1", 3).takenUp("s1")
+			p.wantSub("s")
+			sc.came(o, nil, errPending)
+			sc.has("items", `{"_id":"a","n":1}`)
+			p.answer(w, "")
+			p.added("b", 1)
+			p.answer(m, `,"result":1`)
+			sc.came(o, 1.0, nil)
+			sc.has("items", `{"_id":"a","n":1}`, `{"_id":"b","n":1}`)
+
+			wait = sc.must(Method{Name: "w", Wait: true})
+			w = p.wantMethod("w")
+			if err := wait.Drop(); err != nil {
+				t.Error(err)
+			}
+			p.added("c", 1)
+			sc.seen("+b")
+			p.answer(w, "") // which lets them go, though nobody waits for it
+			sc.seen("+c")
+		}},
 		{"a login begins a new session, which is no fault", func(t *testing.T, sc *scene, path string) {
 			sc.liveKept(path, "a")
 			sc.refuse = errors.New("away")
