@@ -102,7 +102,9 @@ func (l *loop) lose(s *session, err error) {
 	if l.session != s {
 		return
 	}
+	refuse := l.tooLong(err)
 	l.hangUp(s)
+	refuse()
 	if s.replay != "" || errors.As(err, new(*client.TooBigError)) {
 		// What ended the connection may be among what the server keeps, and would end
 		// the next one: it is asked for a new session instead.

@@ -41,7 +41,7 @@ type Entry struct {
 }
 
 // EntryError is an error in an Entry. Code is the server's, or one of "expired",
-// "unknown-outcome" and "unreadable" where the error is the replica's own.
+// "unknown-outcome", "too-long" and "unreadable" where the error is the replica's own.
 type EntryError struct {
 	Code   string `bson:"code"`
 	Reason string `bson:"reason"`
@@ -157,7 +157,7 @@ func callFrom(doc ejson.Doc) (*call, error) {
 }
 
 // ownErrors are the errors of the replica itself that a call can end with.
-var ownErrors = map[string]error{"expired": ErrExpired, "unknown-outcome": ErrUnknownOutcome}
+var ownErrors = map[string]error{"expired": ErrExpired, "unknown-outcome": ErrUnknownOutcome, "too-long": ErrTooLong}
 
 func errorRecord(err error) ejson.Doc {
 	var b ejson.Builder
