@@ -78,7 +78,8 @@
 //
 // A scan has the memory of a page of documents come at once, so that it matters little
 // where they lie: when each of 100,000 has been updated five times in random order, it
-// takes as long as before.
+// takes as long as before. [Tx.Prefetch] does the same for documents that a transaction
+// names by their ids: a thousand, updated in random order, take a third less.
 //
 // A document's bytes, and an id taken from it, are shared by everybody and
 // immutable. Names of collections that begin with "sync." are reserved for package
