@@ -80,6 +80,9 @@ func addDesk(mux *http.ServeMux, d desk) {
 	mux.HandleFunc("POST /logout", func(w http.ResponseWriter, r *http.Request) {
 		answer(w, ejson.Make(), d.logout(r.Context()))
 	})
+	mux.HandleFunc("POST /reconnect", func(w http.ResponseWriter, r *http.Request) {
+		answer(w, ejson.Make(), d.reconnect(r.Context()))
+	})
 }
 
 // resultDoc is the answer of a method; empty where the server sent no result.
@@ -246,5 +249,10 @@ func (c *apiClient) login(ctx context.Context, k credential) (string, error) {
 
 func (c *apiClient) logout(ctx context.Context) error {
 	_, err := c.one(ctx, http.MethodPost, "/logout", ejson.Make())
+	return err
+}
+
+func (c *apiClient) reconnect(ctx context.Context) error {
+	_, err := c.one(ctx, http.MethodPost, "/reconnect", ejson.Make())
 	return err
 }

@@ -38,6 +38,8 @@ type desk interface {
 	// login logs in, and returns the id of the user.
 	login(ctx context.Context, c credential) (user string, err error)
 	logout(ctx context.Context) error
+	// reconnect has the server dialed now, instead of when the next try is due.
+	reconnect(ctx context.Context) error
 	close() error
 }
 
@@ -264,6 +266,13 @@ func (d *replicaDesk) logout(ctx context.Context) error {
 		return err
 	}
 	return d.replica.Flush(ctx)
+}
+
+func (d *replicaDesk) reconnect(context.Context) error {
+	if !d.accepts {
+		return usagef("a file has no connection: reconnect the daemon (--addr)")
+	}
+	return d.replica.Reconnect()
 }
 
 func (d *replicaDesk) close() error {

@@ -18,6 +18,7 @@
 //	replicad do       a method call that is left in the outbox, to be made for certain
 //	replicad outbox   the calls that wait there, or failed
 //	replicad login, logout   who the daemon is at the server
+//	replicad reconnect   to dial the server now
 //	replicad status   how the replica stands
 //	replicad observers   what is being watched, and what it costs
 //	replicad update, insert, remove   change the documents of a file
@@ -55,6 +56,7 @@
 //	POST /outbox/import  calls as exported          {imported}
 //	POST /login     {user, password, code} or {token}  {user}
 //	POST /logout    {}                              {}
+//	POST /reconnect {}                              {}
 //
 // A fault found before the first line is {error: {code, reason, details}} with a status of
 // 400 (the asker's), 404, 502 (the server's, with its code), 503 (no connection to the

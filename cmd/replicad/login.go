@@ -83,6 +83,30 @@ user made stay, parked, until the same user logs in again.`,
 	return cmd
 }
 
+func newReconnect() *cobra.Command {
+	var addr string
+	var timeout time.Duration
+	cmd := &cobra.Command{
+		Use:   "reconnect",
+		Short: "Have the daemon dial its server now",
+		Long: `reconnect has the daemon dial its server now, instead of when the next try is
+due, which may be minutes away where the server was gone for long. It does not
+wait for the connection: see 'replicad status'. Connected, it does nothing.`,
+		Example: `  replicad reconnect`,
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			d, err := newAPIClient(addr, timeout)
+			if err != nil {
+				return err
+			}
+			return errors.Join(d.reconnect(cmd.Context()), d.close())
+		},
+	}
+	cmd.Flags().StringVar(&addr, "addr", defaultAddr, "the daemon's address")
+	cmd.Flags().DurationVar(&timeout, "timeout", 10*time.Second, "longest wait for the daemon's answer")
+	return cmd
+}
+
 // loginAsking logs in, and asks for the code of the second factor where the server wants
 // one and there is somebody to ask.
 func loginAsking(ctx context.Context, login func(context.Context, credential) (string, error), c credential, prompt prompter) (string, error) {

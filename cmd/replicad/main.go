@@ -137,7 +137,7 @@ Begin with 'replicad demo'. It needs nothing else.`,
 		cmds  []*cobra.Command
 	}{
 		{"To begin with:", []*cobra.Command{newDemo()}},
-		{"What runs:", []*cobra.Command{newSync(), newServe()}},
+		{"What runs:", []*cobra.Command{newSync(), newServe(), newReconnect()}},
 		{"Questions to the daemon, a file, or JSON lines:", []*cobra.Command{
 			newFind(), newCount(), newDistinct(), newExplain(), newWatch(), newIndex(), newStatus(), newObservers()}},
 		{"Calls to the server:", []*cobra.Command{newCall(), newDo(), newOutbox(), newLogin(), newLogout()}},

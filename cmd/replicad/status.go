@@ -104,7 +104,7 @@ func statusLines(d ejson.Doc, name string, v ejson.Value) []string {
 		return nil
 	case "tries":
 		if at := d.Field("retryAt"); at.Kind() == ejson.Date {
-			return []string{fmt.Sprintf("%d; the next is at %s", n, at.Time().Local().Format(time.TimeOnly))}
+			return []string{fmt.Sprintf("%d; the next is at %s, or now by 'replicad reconnect'", n, at.Time().Local().Format(time.TimeOnly))}
 		}
 	case "needsLogin":
 		return []string{"the server does not accept the token any more, and is sent nothing; 'replicad login', or 'replicad logout'"}

@@ -169,3 +169,19 @@ func TestDaemonEnds(t *testing.T) {
 		t.Errorf("half an answer: exit %d, %q", got.code, got.errors)
 	}
 }
+
+// TestReconnect has a daemon find its server long before the next try is due.
+func TestReconnect(t *testing.T) {
+	srv, l := behindLink(t)
+	l.cut()
+	d := startSync(t, "ws://"+l.addr, "--sub", "fruit", "--max-backoff", "1h")
+	await(t, d.addr, func(st ejson.Doc) bool { return alone(st) && st.Field("tries").Number() >= 3 })
+	if err := l.mend(); err != nil {
+		t.Fatal(err)
+	}
+	ok(t, "", "reconnect", "--addr", d.addr)
+	await(t, d.addr, whole)
+	ok(t, "", "reconnect", "--addr", d.addr)
+	srv.stop()
+	refused(t, exitFailed, "no daemon at", "reconnect", "--addr", "127.0.0.1:1")
+}
