@@ -148,7 +148,7 @@ func TestData(t *testing.T) {
 			sc.live()
 			sc.p.send(
 				`{"msg":"added","collection":"items","id":"a"}`,
-				`{"msg":"added","collection":"items","id":"b","fields":{"x":1,"y":1},"cleared":["x","z"]}`,
+				`{"msg":"added","collection":"items","id":"b","fields":{"x":1,"y":1},"cleared":["v","z"]}`,
 				`{"msg":"added","collection":"items","id":"c","fields":{"_id":"other","x":1,"y":1}}`,
 				`{"msg":"changed","collection":"items","id":"c","fields":{"_id":"other"},"cleared":["y","_id"]}`,
 				`{"msg":"changed","collection":"items","id":"b","cleared":["y","w"]}`,

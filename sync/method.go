@@ -39,7 +39,7 @@ type Method struct {
 // The result is what ejson.Value.Any gives: nil, bool, float64, string, time.Time,
 // ejson.Doc, ejson.Array and so on; nil also where the method returned nothing.
 //
-// Errors: the server's, a *ddp.Error; ErrTooManyCalls; ErrNeedsLogin; ErrClosed; a
+// Errors: the server's, a *ddp.Error; ErrTooManyCalls; ErrTooLong; ErrNeedsLogin; ErrClosed; a
 // parameter that is no EJSON value; that of the method's Stub; that of ctx.
 func (r *Replica) Call(ctx context.Context, name string, params ...any) (any, error) {
 	v, err := r.Invoke(ctx, Method{Name: name, Params: params})

@@ -82,9 +82,9 @@ func (p *Pending) ID() string { return p.c.id }
 func (p *Pending) Done() <-chan struct{} { return p.c.done }
 
 // Result waits for the outcome, which is as that of Replica.Call. Errors: the
-// server's, a *ddp.Error; ErrExpired; ErrCancelled; ErrSuperseded; ErrDropped;
-// ErrUnknownOutcome for a NoRetry call; ErrClosed if the replica is closed first, and then the call may yet be sent
-// by the next; that of ctx.
+// server's, a *ddp.Error; ErrExpired; ErrCancelled; ErrSuperseded; ErrDropped; ErrTooLong;
+// ErrUnknownOutcome for a NoRetry call; ErrClosed if the replica is closed first, and then
+// the call may yet be sent by the next; that of ctx.
 func (p *Pending) Result(ctx context.Context) (any, error) {
 	v, err := p.r.await(ctx, p.c)
 	if err != nil || v.IsMissing() {
