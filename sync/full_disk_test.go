@@ -98,6 +98,7 @@ func TestSquashOnFullDisk(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		sc.refuse = nil
 		sc.r.Reconnect()
 		m := sc.accept().wantMethod("insert")

@@ -100,6 +100,7 @@ func TestOutboxOrder(t *testing.T) {
 			time.Sleep(time.Minute)
 			sc.ended(one, nil, ErrExpired)
 			time.Sleep(300 * time.Millisecond)
+			synctest.Wait()
 			sc.refuse = nil
 			sc.r.Reconnect()
 			p := sc.accept()

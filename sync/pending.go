@@ -104,8 +104,8 @@ func (p *Pending) Cancel() error {
 }
 
 // Retry puts a call that has ended with an error behind all others, to be sent once
-// more, and returns it anew. Its stub is not run. ErrNoCall if it is not among those
-// that failed.
+// more, and returns it anew; in a later process it is where it was made. Its stub is not
+// run. ErrNoCall if it is not among those that failed.
 func (p *Pending) Retry() (*Pending, error) {
 	next := &Pending{r: p.r}
 	if err := p.r.do(context.Background(), func(l *loop) { next.c = l.revive(p.c.id) }); err != nil {
