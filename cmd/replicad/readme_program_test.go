@@ -45,7 +45,7 @@ func readmeReplica(ctx context.Context, use func(...any)) {
 	defer h.Stop()
 	_, err = r.Call(ctx, "todos.finish", "t1")
 	use(err)
-	id, call, err := r.Insert(ctx, "todos", Todo{List: "home", Text: "milk"})
+	id, call, err := r.Insert(ctx, "todos", Todo{List: "home", Text: "milk", CreatedAt: time.Now()})
 	use(id, err)
 	_, err = call.Result(ctx)
 	use(err)
