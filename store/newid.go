@@ -2,11 +2,8 @@ package store
 
 import (
 	"crypto/rand"
-	"encoding/binary"
 	"reflect"
 	"sync"
-	"sync/atomic"
-	"time"
 
 	"github.com/replicad/replicad/ddp/ejson"
 )
@@ -47,7 +44,7 @@ func (s *Store) stringID() ejson.ID { return ejson.StringID(s.newID()) }
 // newID makes an id for a document that has none, such that T can hold it.
 func (c Collection[T]) newID() ejson.ID {
 	if takesObjectID[T]() {
-		return objectIDs.next().ID()
+		return ejson.NewObjectID().ID()
 	}
 	return c.s.stringID()
 }
@@ -67,31 +64,4 @@ func takesObjectID[T any]() bool {
 	takes := noString != nil && noObjectID == nil
 	objectIDTypes.Store(t, takes)
 	return takes
-}
-
-// objectIDs makes the ObjectIDs of a process.
-var objectIDs = newObjectIDSource()
-
-// objectIDSource is what the ObjectIDs of a process have in common, and their counter.
-type objectIDSource struct {
-	process [5]byte
-	count   atomic.Uint32
-}
-
-func newObjectIDSource() *objectIDSource {
-	var random [9]byte
-	rand.Read(random[:]) // never fails
-	r := &objectIDSource{process: [5]byte(random[:5])}
-	r.count.Store(binary.BigEndian.Uint32(random[5:]))
-	return r
-}
-
-// next makes an ObjectID of the time, the process and the counter, as MongoDB's
-// drivers do.
-func (r *objectIDSource) next() (o ejson.ObjectID) {
-	n := r.count.Add(1)
-	binary.BigEndian.PutUint32(o[:], uint32(time.Now().Unix()))
-	copy(o[4:], r.process[:])
-	o[9], o[10], o[11] = byte(n>>16), byte(n>>8), byte(n)
-	return o
 }
