@@ -68,3 +68,23 @@ func (s *Session) hook(fn func()) {
 	}()
 	fn()
 }
+
+// later runs hooks on a goroutine of their own, one after another: who makes them due
+// may hold a lock that they ask for.
+func (s *Session) later(hooks []func()) {
+	if len(hooks) == 0 {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	run := func() {
+		for _, fn := range hooks {
+			s.hook(fn)
+		}
+	}
+	if s.ended { // nobody waits any more
+		go run()
+		return
+	}
+	s.wg.Go(run)
+}

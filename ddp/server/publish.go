@@ -179,11 +179,13 @@ func (p *Publication) Stop(err error) {
 	if !safe || err != nil && p.id == "" {
 		s.logError("publication", p.name, err)
 	}
-	p.clean(hooks)
+	p.cancel()
+	s.later(hooks)
 }
 
-// OnStop has fn called when this run of the subscription ends, however it ends; at
-// once, if it has already.
+// OnStop has fn called when this run of the subscription ends, however it ends; now, if
+// it has already. fn never runs on a goroutine that is in a method of the Publication,
+// so those may be called with a lock held that fn asks for.
 func (p *Publication) OnStop(fn func()) {
 	p.s.mu.Lock()
 	if !p.over {
@@ -192,7 +194,7 @@ func (p *Publication) OnStop(fn func()) {
 		return
 	}
 	p.s.mu.Unlock()
-	p.s.hook(fn)
+	p.s.later([]func(){fn})
 }
 
 // Follow says how to wait until this publication has told all changes up to seq, a

@@ -186,7 +186,8 @@ func (s *Session) Close() {
 	}
 }
 
-// OnClose has fn called when the session has ended; at once, if it has already.
+// OnClose has fn called when the session has ended; now, if it has already, on a
+// goroutine of its own.
 func (s *Session) OnClose(fn func()) {
 	s.mu.Lock()
 	if !s.ended {
@@ -195,7 +196,7 @@ func (s *Session) OnClose(fn func()) {
 		return
 	}
 	s.mu.Unlock()
-	s.hook(fn)
+	s.later([]func(){fn})
 }
 
 // send puts a message in the outbox.
