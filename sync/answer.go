@@ -129,7 +129,7 @@ func (l *loop) complete(c *call) {
 func (l *loop) end(c *call, value ejson.Value, err error) {
 	l.dequeue(c)
 	if c.kept == nil {
-		c.finish(value, err)
+		l.finishCall(c, value, err)
 		if c.then != nil {
 			c.then(value, err)
 		}

@@ -28,9 +28,9 @@ type loginAsk struct {
 	err  error
 }
 
-func (a *loginAsk) finish(user string, err error) {
+func (l *loop) finishLogin(a *loginAsk, user string, err error) {
 	a.user, a.err = user, err
-	close(a.done)
+	l.over = append(l.over, a.done)
 }
 
 // loginCall is a login on its way.
@@ -53,7 +53,7 @@ func (l *loop) login(a *loginAsk) {
 		l.assume(identity{})
 		l.log.Info("sync: logged out")
 		if l.session == nil {
-			a.finish("", nil)
+			l.finishLogin(a, "", nil)
 			return
 		}
 	}
@@ -166,7 +166,7 @@ func (l *loop) loginAnswered(s *session, m *ddp.Result) {
 	switch {
 	case a.out:
 		s.user = ""
-		a.finish("", nil)
+		l.finishLogin(a, "", nil)
 		if err := c.result.Err; err != nil { // then another connection will do it
 			l.lose(s, fmt.Errorf("sync: logout refused: %w", err))
 			return
@@ -175,9 +175,10 @@ func (l *loop) loginAnswered(s *session, m *ddp.Result) {
 		if a.again && l.me.user != "" && !l.loginRefused(s, c.result.Err) {
 			return // the session is lost
 		}
-		a.finish("", c.result.Err)
+		l.finishLogin(a, "", c.result.Err)
 	default:
-		a.finish(l.loggedIn(s, a, docOf(c.result.Value)))
+		user, err := l.loggedIn(s, a, docOf(c.result.Value))
+		l.finishLogin(a, user, err)
 		if a.again && a.err != nil { // as if it had been refused
 			if errors.Is(a.err, errStranger) {
 				l.needLogin(a.err)
@@ -270,7 +271,7 @@ func (l *loop) loginLate(s *session) {
 	a := s.login.ask
 	if !a.again {
 		l.logins = slices.DeleteFunc(l.logins, func(other *loginAsk) bool { return other == a })
-		a.finish("", ErrLoginTimeout)
+		l.finishLogin(a, "", ErrLoginTimeout)
 	}
 	l.lose(s, ErrLoginTimeout)
 }
@@ -279,7 +280,7 @@ func (l *loop) loginLate(s *session) {
 func (l *loop) loseLogin() {
 	l.logins = slices.DeleteFunc(l.logins, func(a *loginAsk) bool {
 		if a.out {
-			a.finish("", nil)
+			l.finishLogin(a, "", nil)
 		}
 		return a.out
 	})

@@ -62,6 +62,7 @@ func TestManyServers(t *testing.T) {
 			peers[i].added("same", i) // the same document in name, and no more
 			peers[i].ready(w)
 		}
+		synctest.Wait()
 		if _, err := rs[1].Do(t.Context(), Method{Name: "insert", Params: []any{map[string]any{"_id": "mine"}}}); err != nil {
 			t.Fatal(err)
 		}

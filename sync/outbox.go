@@ -183,7 +183,7 @@ func (l *loop) recordRetired() {
 		} else {
 			l.log.Warn("sync: call failed; it is kept in the outbox", "id", r.c.id, "method", r.c.method.Name, "err", r.err)
 		}
-		r.c.finish(r.value, r.err)
+		l.finishCall(r.c, r.value, r.err)
 	}
 	l.countCalls()
 }
@@ -212,7 +212,7 @@ func (l *loop) takeUp(c *call) {
 	if c.kept.state == Failed {
 		l.entries[c.id] = c
 		l.failed = append(l.failed, c)
-		c.finish(ejson.Value{}, c.kept.err)
+		l.finishCall(c, ejson.Value{}, c.kept.err)
 		return
 	}
 	l.enqueue(c)

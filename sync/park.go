@@ -24,7 +24,7 @@ func (l *loop) align() {
 		case may || c.sent:
 		case c.kept == nil:
 			l.dequeue(c)
-			c.finish(ejson.Value{}, ErrNeedsLogin)
+			l.finishCall(c, ejson.Value{}, ErrNeedsLogin)
 			dead = append(dead, c.id)
 		default:
 			l.dequeue(c)

@@ -46,9 +46,9 @@ func newCall(m Method, params ejson.Array) *call {
 }
 
 // finish tells who waits for the call.
-func (c *call) finish(value ejson.Value, err error) {
+func (l *loop) finishCall(c *call, value ejson.Value, err error) {
 	c.value, c.err = value, err
-	close(c.done)
+	l.over = append(l.over, c.done)
 }
 
 // block is calls that may be outstanding at the server together: consecutive ones,

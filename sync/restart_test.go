@@ -128,8 +128,10 @@ func TestRestart(t *testing.T) {
 			sc.seen("+d")
 			p.added("a", 1)
 			p.added("c", 2)
+			time.Sleep(10 * time.Millisecond)
+			sc.seen("~c")
 			p.ready(w)
-			sc.seen("-b ~c")
+			sc.seen("-b")
 			sc.isReady(sub, true)
 		}},
 		{"documents without a subscription wait for the program", func(t *testing.T, sc *scene, path string) {

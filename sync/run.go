@@ -19,8 +19,9 @@ type loop struct {
 	store *store.Store
 
 	status Status
-	dirty  bool  // status is newer than what was published
-	asked  []ask // room for those that are run together
+	dirty  bool            // status is newer than what was published
+	over   []chan struct{} // of calls and logins that have ended, to be closed by tell
+	asked  []ask           // room for those that are run together
 
 	asleep      bool      // Disconnect was called
 	attempt     *attempt  // the dial under way
@@ -255,6 +256,7 @@ func (l *loop) leave() {
 	for _, sub := range l.subs {
 		sub.end(ErrClosed)
 	}
+	l.tellEnds()
 }
 
 // checkDisk follows the disk's error while there is one, and once after commits.

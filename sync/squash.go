@@ -70,7 +70,7 @@ func (l *loop) struck(old *call) {
 	l.tookBack([]string{old.id})
 	l.dequeue(old)
 	l.unlist(old)
-	old.finish(ejson.Value{}, ErrSuperseded)
+	l.finishCall(old, ejson.Value{}, ErrSuperseded)
 }
 
 // follow remembers a call of the outbox for those that may supersede it.

@@ -114,12 +114,22 @@ func (r *Replica) publish(st Status) {
 	}
 }
 
-// tell publishes the status, if it has changed.
+// tell publishes the status, if it has changed, and then the ends of calls and logins: who
+// has waited for one sees in the status what came of it.
 func (l *loop) tell() {
 	if l.dirty {
 		l.dirty = false
 		l.r.publish(l.status)
 	}
+	l.tellEnds()
+}
+
+func (l *loop) tellEnds() {
+	for _, done := range l.over {
+		close(done)
+	}
+	clear(l.over)
+	l.over = l.over[:0]
 }
 
 // enter passes to a phase, and tells the log.

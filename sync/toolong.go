@@ -77,7 +77,7 @@ func (l *loop) refuseCall(c *call, err error) {
 	if err := l.takeBackAll([]string{c.id}); err != nil {
 		l.log.Error("sync: what ended calls foretold is not taken back", "err", err)
 	}
-	c.finish(ejson.Value{}, err)
+	l.finishCall(c, ejson.Value{}, err)
 	if c.then != nil {
 		c.then(ejson.Value{}, err)
 	}
