@@ -50,15 +50,15 @@
 // that is replicated ([Store.Claim]) the server's word counts: nothing is refused
 // there, and no document expires.
 //
-// To move a document to another key costs, in an index of 100,000 entries, half to
-// three quarters of a microsecond in a commit of a thousand changes, and one to two in
-// one of its own, by how far away memory is: an entry is taken out of a leaf and one
-// put into another, and both leaves have to come from there. Large commits sort what
-// they do to an index first, so that leaves are met in order, read documents and leaves
-// many at a time, and change the indexes of a collection side by side. An index is a
-// [github.com/tidwall/btree] of leaves of 64 entries; in such a commit four tenths of
-// the time go into the leaves, as much into reading keys from the documents, and a
-// fifth into sorting them and finding their leaves.
+// To move a document to another key costs, in an index of 100,000 entries, half a
+// microsecond to one in a commit of a thousand changes, and one to two in one of its
+// own, by the fields of the key and how far away memory is: an entry is taken out of a
+// leaf and one put into another, and both leaves have to come from there. Large commits
+// sort what they do to an index first, so that leaves are met in order, read documents
+// and leaves many at a time, and change the indexes of a collection side by side. An
+// index is a [github.com/tidwall/btree] of leaves of 64 entries; in such a commit four
+// tenths of the time go into the leaves, as much into reading keys from the documents,
+// and a fifth into sorting them and finding their leaves.
 //
 // Documents expire in a goroutine that is there while an index wants it
 // ([IndexOptions].Expire), until Close. It looks once a second at most, and removes
