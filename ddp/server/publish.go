@@ -117,7 +117,8 @@ func (p *Publication) Ready() {
 func (p *Publication) becomeReady() {
 	s := p.s
 	s.mu.Lock()
-	if !p.ready && !p.over {
+	// A function returns nil also because its context is done, and has not sent all then.
+	if !p.ready && !p.over && p.ctx.Err() == nil {
 		p.ready = true
 		switch {
 		case p.id == "": // nobody waits for a universal publication
