@@ -218,6 +218,10 @@ func (h *hub) seatLocked(hd *Handle, r *result, since store.Seq) {
 func (h *hub) leave(hd *Handle) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.leaveLocked(hd)
+}
+
+func (h *hub) leaveLocked(hd *Handle) {
 	r := hd.res
 	last := r.handles[len(r.handles)-1]
 	r.handles[hd.at], last.at = last, hd.at

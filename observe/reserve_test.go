@@ -279,8 +279,8 @@ func TestWindowAheadOfHub(t *testing.T) {
 	for i := range mergeFrom {
 		putDoc(t, s, thing(100+i%100, 1000+i))
 	}
+	h.leaveLocked(guest) // before the hub goes on, which would tell it of things
 	h.mu.Unlock()
-	h.leave(guest)
 	now := s.Snapshot()
 	w.settle(now.Seq(), now, false)
 }
